@@ -74,21 +74,25 @@ _LIGHTS = {
     "cool": ("cool light", "cool lighting", "cold light"),
 }
 _BACKGROUNDS = {name: (f"{name} background", f"on a {name} background") for name in names.BACKGROUNDS}
-_CLOTHES = {name: (f"{name} clothes", f"wearing {name}", f"dressed in {name}") for name in names.CLOTH_COLOURS}
+_CLOTHES = {
+    name: (f"{name} clothes", f"wearing {name}", f"dressed in {name}") for name in names.CLOTH_COLOURS
+}
 _EYES = {name: (f"{name} eyes", f"with {name} eyes") for name in names.EYE_COLOURS}
 _GLASSES = {True: ("wearing glasses", "with glasses", "glasses"), False: ("no glasses", "without glasses")}
 _BEARDS = {
-    "none": ("clean-shaven", "no beard"), "stubble": ("stubble", "light beard"), "full": ("beard", "full beard"),
-}  # fmt: skip
+    "none": ("clean-shaven", "no beard"),
+    "stubble": ("stubble", "light beard"),
+    "full": ("beard", "full beard"),
+}
 _MAKEUP = {
     "lips": ("lipstick", "wearing lipstick"), "shadow": ("eye shadow", "wearing eye shadow"),
     "liner": ("eyeliner", "wearing eyeliner"), "blush": ("blush", "blush on the cheeks"),
 }  # fmt: skip
 
 _KEEP = {
-    "presented": 0.9, "age_band": 0.85, "expression": 0.9, "pose": 0.85, "hair_style": 0.85, "hair_colour": 0.85,
-    "glasses": 0.85, "beard": 0.7, "light": 0.5, "skin_tone": 0.45, "eye_colour": 0.45, "background": 0.45,
-    "makeup": 0.6, "cloth_colour": 0.4,
+    "presented": 0.9, "age_band": 0.85, "expression": 0.9, "pose": 0.85, "hair_style": 0.85,
+    "hair_colour": 0.85, "glasses": 0.85, "beard": 0.7, "light": 0.5, "skin_tone": 0.45,
+    "eye_colour": 0.45, "background": 0.45, "makeup": 0.6, "cloth_colour": 0.4,
 }  # fmt: skip
 """Chance that a caption names an attribute, most important first; also the order in which room is given."""
 _ABSENCE = 0.15
@@ -103,8 +107,9 @@ _MINOR = re.compile(
     r"|under-?aged?|lolitas?|lolis?|shotas?)\b"
 )
 _SPELT = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen"
-).split()
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen",
+)  # fmt: skip
 _AGE = rf"(\d{{1,3}}|{'|'.join(_SPELT)})"
 _STATED_AGE = re.compile(
     rf"\b{_AGE}[\s-]*(?:(?:years?|yrs?)(?:[\s-]*old)?|y\s*/?\s*o)\b|\bage[ds]?[:\s]+(?:of\s+)?{_AGE}\b"
@@ -121,7 +126,9 @@ def refuse_minors(text: str) -> None:
     ages = (next(filter(None, match.groups())) for match in _STATED_AGE.finditer(plain))
     if found or any(age in _SPELT or int(age) < names.MINIMUM_AGE for age in ages):
         reason = f"the word '{found.group()}'" if found else f"an age below {names.MINIMUM_AGE}"
-        raise ValueError(f"prompt asks for a minor ({reason}): only adults of {names.MINIMUM_AGE} or more are made")
+        raise ValueError(
+            f"prompt asks for a minor ({reason}): only adults of {names.MINIMUM_AGE} up are made"
+        )
 
 
 def caption(labels: Mapping[str, Any], rng: np.random.Generator) -> str:
@@ -135,9 +142,16 @@ def caption(labels: Mapping[str, Any], rng: np.random.Generator) -> str:
 
     Returns:
         At most `MAX_WORDS` words and `MAX_PIECES` words and marks.
+
+    Raises:
+        ValueError: a value outside the vocabulary, or an age below 18.
     """
+    if "age_years" in labels:
+        names.age_band(labels["age_years"])
     stated = {key: labels[key] for key, chance in _KEEP.items() if key in labels and rng.random() < chance}
-    stated = {key: value for key, value in stated.items() if _is_telling(key, value) or rng.random() < _ABSENCE}
+    stated = {
+        key: value for key, value in stated.items() if _is_present(key, value) or rng.random() < _ABSENCE
+    }
     if labels.get("presented") == "woman":
         stated.pop("beard", None)
     if labels.get("hair_style") == "bald":
@@ -219,8 +233,9 @@ def words() -> tuple[str, ...]:
 
 _TABLES: dict[str, dict[Any, tuple[str, ...]]] = {
     "gender": _GENDERS, "age_band": _AGES, "expression": _EXPRESSIONS, "pose": _POSES, "hair_style": _HAIR,
-    "hair_colour": _HAIR_COLOURS, "eye_colour": _EYES, "skin_tone": _SKIN, "beard": _BEARDS, "glasses": _GLASSES,
-    "makeup": _MAKEUP, "cloth_colour": _CLOTHES, "light": _LIGHTS, "background": _BACKGROUNDS,
+    "hair_colour": _HAIR_COLOURS, "eye_colour": _EYES, "skin_tone": _SKIN, "beard": _BEARDS,
+    "glasses": _GLASSES, "makeup": _MAKEUP, "cloth_colour": _CLOTHES, "light": _LIGHTS,
+    "background": _BACKGROUNDS,
 }  # fmt: skip
 
 
@@ -235,7 +250,7 @@ def _wording(key: str, value: Any) -> tuple[str, ...]:
 
 
 def _wordings(stated: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Wordings of every stated attribute; hair style and colour share one phrase, each makeup layer has its own."""
+    """Wordings of the stated attributes; hair style and colour share a phrase, makeup has one a layer."""
     options: dict[str, tuple[str, ...]] = {}
     for key, value in stated.items():
         if key in ("presented", "age_band"):
@@ -262,8 +277,12 @@ def _layers(makeup: Mapping[str, Any] | Iterable[str]) -> list[str]:
     """Visible makeup layers: the keys of a dict of opacities or of layers with an "alpha", or names alone."""
     if not isinstance(makeup, Mapping):
         return list(makeup)
-    alphas = {key: layer.get("alpha", 1) if isinstance(layer, Mapping) else layer for key, layer in makeup.items()}
-    return [key for key, alpha in alphas.items() if float(alpha) >= _MAKEUP_VISIBLE]
+    alphas = {name: _opacity(layer) for name, layer in makeup.items()}
+    return [name for name, alpha in alphas.items() if alpha >= _MAKEUP_VISIBLE]
+
+
+def _opacity(layer: Mapping[str, Any] | float) -> float:
+    return float(layer.get("alpha", 1.0) if isinstance(layer, Mapping) else layer)
 
 
 def _beard(value: float | str) -> str:
@@ -273,7 +292,7 @@ def _beard(value: float | str) -> str:
     return "none" if value < 0.15 else "stubble" if value < 0.5 else "full"
 
 
-def _is_telling(key: str, value: Any) -> bool:
+def _is_present(key: str, value: Any) -> bool:
     """Tell presence (worth saying) from absence (rarely worth saying)."""
     return _beard(value) != "none" if key == "beard" else bool(value) if key == "glasses" else True
 
