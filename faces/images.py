@@ -44,8 +44,10 @@ _FOREIGN = {
     b"<?xml": "an XML file",
     b"PK\x03\x04": "a ZIP archive",
 }
-_BRANDS = {b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture", b"isom": "a video",
-           b"mp42": "a video", b"qt  ": "a video"}  # fmt: skip
+_BRANDS = {
+    b"heic": "a HEIC picture", b"heix": "a HEIC picture", b"mif1": "a HEIF picture",
+    b"isom": "a video", b"mp42": "a video", b"qt  ": "a video",
+}  # fmt: skip
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
@@ -215,7 +217,7 @@ def _halved(pixels: np.ndarray) -> np.ndarray:
 
 
 def _to_srgb(image: Image.Image, profile: bytes, name: str) -> Image.Image:
-    """Convert from an embedded colour profile; one that does not fit the pixels is left out, with a warning."""
+    """Convert from an embedded colour profile; one that does not fit is left out, with a warning."""
     alpha = image.getchannel("A") if image.mode == "RGBA" else None
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
