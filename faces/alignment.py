@@ -19,15 +19,12 @@ FACE_BOX = (0.15, 0.17, 0.85, 0.87)
 """The part of the frame that encoders of identity see: left, top, right, bottom."""
 FACE_SIZE = 112
 
-_LEFT_EYE, _RIGHT_EYE, _MOUTH_CORNERS = slice(36, 42), slice(42, 48), [48, 54]
+_LEFT_EYE, _RIGHT_EYE, _OUTER_LIPS = slice(36, 42), slice(42, 48), slice(48, 60)
 
 
 def anchor_points(landmarks: np.ndarray) -> np.ndarray:
-    """Reduce 68 landmarks (68, 2) to the centres of both eyes and of the mouth, (3, 2).
-
-    The mouth counts by its corners, which an open jaw moves least.
-    """
-    parts = (landmarks[_LEFT_EYE], landmarks[_RIGHT_EYE], landmarks[_MOUTH_CORNERS])
+    """Reduce 68 landmarks (68, 2) to the centres of both eyes and of the outer lips, (3, 2)."""
+    parts = (landmarks[_LEFT_EYE], landmarks[_RIGHT_EYE], landmarks[_OUTER_LIPS])
     return np.stack([part.mean(0) for part in parts]).astype(np.float64)
 
 

@@ -90,7 +90,7 @@ _MAKEUP = {
 }  # fmt: skip
 
 _KEEP = {
-    "presented": 0.9, "age_band": 0.85, "expression": 0.9, "pose": 0.85, "hair_style": 0.85,
+    "gender": 0.9, "age_band": 0.85, "expression": 0.9, "pose": 0.85, "hair_style": 0.85,
     "hair_colour": 0.85, "glasses": 0.85, "beard": 0.7, "light": 0.5, "skin_tone": 0.45,
     "eye_colour": 0.45, "background": 0.45, "makeup": 0.6, "cloth_colour": 0.4,
 }  # fmt: skip
@@ -152,7 +152,7 @@ def caption(labels: Mapping[str, Any], rng: np.random.Generator) -> str:
     stated = {
         key: value for key, value in stated.items() if _is_present(key, value) or rng.random() < _ABSENCE
     }
-    if labels.get("presented") == "woman":
+    if labels.get("gender") == "woman":
         stated.pop("beard", None)
     if labels.get("hair_style") == "bald":
         stated.pop("hair_colour", None)
@@ -253,7 +253,7 @@ def _wordings(stated: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Wordings of the stated attributes; hair style and colour share a phrase, makeup has one a layer."""
     options: dict[str, tuple[str, ...]] = {}
     for key, value in stated.items():
-        if key in ("presented", "age_band"):
+        if key in ("gender", "age_band"):
             continue
         if key in ("hair_style", "hair_colour"):
             style, colour = stated.get("hair_style"), stated.get("hair_colour")
@@ -273,16 +273,12 @@ def _hair(style: str | None, colour: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(text.split()) for text in filled))
 
 
-def _layers(makeup: Mapping[str, Any] | Iterable[str]) -> list[str]:
-    """Visible makeup layers: the keys of a dict of opacities or of layers with an "alpha", or names alone."""
-    if not isinstance(makeup, Mapping):
-        return list(makeup)
-    alphas = {name: _opacity(layer) for name, layer in makeup.items()}
-    return [name for name, alpha in alphas.items() if alpha >= _MAKEUP_VISIBLE]
-
-
-def _opacity(layer: Mapping[str, Any] | float) -> float:
-    return float(layer.get("alpha", 1.0) if isinstance(layer, Mapping) else layer)
+def _layers(makeup: Iterable[Mapping[str, Any] | str]) -> list[str]:
+    """Regions of the visible layers; a layer is that of a label, with region and alpha, or a bare region."""
+    layers = [
+        (layer, 1.0) if isinstance(layer, str) else (layer["region"], layer["alpha"]) for layer in makeup
+    ]
+    return list(dict.fromkeys(region for region, alpha in layers if alpha >= _MAKEUP_VISIBLE))
 
 
 def _beard(value: float | str) -> str:
@@ -299,7 +295,7 @@ def _is_present(key: str, value: Any) -> bool:
 
 def _subject(stated: Mapping[str, Any], rng: np.random.Generator) -> str:
     opening = _pick(_OPENINGS, rng)
-    noun = _pick(_wording("gender", stated.get("presented", "person")), rng)
+    noun = _pick(_wording("gender", stated.get("gender", "person")), rng)
     age = _pick(_wording("age_band", stated["age_band"]), rng) + " " if "age_band" in stated else ""
     bare = not opening and rng.random() < 0.5
     return f"{age}{noun}" if bare else f"{opening} {_article(age or noun)} {age}{noun}".strip()

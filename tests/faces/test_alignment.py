@@ -11,10 +11,10 @@ from faces import alignment
 
 
 def landmarks_at(centre: tuple[float, float], scale: float, degrees: float, seed: int = 0) -> np.ndarray:
-    """68 points whose eyes and mouth corners are exactly a turned, scaled canonical face."""
+    """68 points whose eyes and outer lips are exactly a turned, scaled canonical face."""
     points = np.random.default_rng(seed).uniform(-0.2, 0.2, (68, 2))
     anchors = alignment.ANCHORS - 0.5
-    for part, anchor in zip((range(36, 42), range(42, 48), (48, 54)), anchors, strict=True):
+    for part, anchor in zip((range(36, 42), range(42, 48), range(48, 60)), anchors, strict=True):
         ring = np.linspace(0, 2 * np.pi, len(part), endpoint=False)
         points[list(part)] = anchor + 0.03 * np.stack([np.cos(ring), np.sin(ring)], -1)
     angle = np.deg2rad(degrees)

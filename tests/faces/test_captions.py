@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,15 @@ from faces import captions, vocabulary
 
 LABELS = {
     "identity_id": "000001", "age_years": 27.5, "age_band": "young", "rendered_gender": 0.1,
-    "presented": "woman", "skin_tone": 2, "eye_colour": "blue-green", "hair_style": "side-parted",
+    "gender": "woman", "skin_tone": 2, "eye_colour": "blue-green", "hair_style": "side-parted",
     "hair_colour": "blond", "beard": 0.0, "glasses": True,
     "expression": "happy", "au": {"AU12": 0.8}, "yaw": -24.0, "pitch": 3.0, "roll": 0.0,
     "pose": "left", "light": "soft", "background": "blue", "cloth_colour": "red", "marks": ["mole"],
-    "makeup": {"lips": {"alpha": 0.7, "colour": [0.6, 0.1, 0.1]}, "blush": {"alpha": 0.05}},
+    "makeup": [
+        {"region": "lips", "alpha": 0.7},
+        {"region": "lips", "alpha": 0.2},
+        {"region": "blush", "alpha": 0.05},
+    ],
 }  # fmt: skip
 
 
@@ -48,7 +53,7 @@ def test_caption_depends_on_the_generator_alone() -> None:
 def test_captions_are_short_and_closed() -> None:
     known = set(captions.words())
     for style, seed in product(vocabulary.HAIR_STYLES, range(60)):
-        labels = LABELS | {"hair_style": style, "presented": "man", "beard": 0.7}
+        labels = LABELS | {"hair_style": style, "gender": "man", "beard": 0.7}
         text = captions.caption(labels, np.random.default_rng(seed))
         assert len(text.split()) <= captions.MAX_WORDS
         assert len(re.findall(r"[a-z]+|[^a-z\s]", text)) <= captions.MAX_PIECES
@@ -66,7 +71,7 @@ def test_every_attribute_is_sometimes_there_and_sometimes_not(wording: str) -> N
 
 
 def test_absent_things_are_not_claimed() -> None:
-    texts = " ".join(many(LABELS | {"glasses": False, "presented": "man"}))
+    texts = " ".join(many(LABELS | {"glasses": False, "gender": "man"}))
     assert "wearing glasses" not in texts and "full beard" not in texts and "blush" not in texts
     assert "clean-shaven" in texts
 
@@ -90,7 +95,7 @@ def test_prompt_uses_known_words_only() -> None:
     known = set(captions.words())
     keys = {"age_band": vocabulary.AGE_BANDS, "pose": vocabulary.POSES, "hair_style": vocabulary.HAIR_STYLES}
     for values in product(*keys.values()):
-        stated = dict(zip(keys, values, strict=True))
+        stated: dict[str, Any] = dict(zip(keys, values, strict=True))
         text = captions.prompt(**stated, hair_colour="red", beard="stubble", skin_tone=4, expression="anger")
         assert set(re.findall(r"[a-z]+", text)) <= known
 
