@@ -31,8 +31,8 @@ ACTION_UNITS = (
 )  # fmt: skip
 """FACS action units that the head can show, intensity 0..1 (a strong one may reach 1.2)."""
 
-SIDED_ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU7", "AU43")
-"""Action units that the left and the right half of the face can show apart."""
+SIDED_ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU7", "AU12", "AU43")
+"""Action units that the left and the right half of the face can show apart: "AU1L" is the subject's left, "AU1R" the right."""
 
 AGE_BANDS: dict[str, tuple[int, int]] = {"young": (18, 34), "middle-aged": (35, 54), "elderly": (55, 85)}
 """Years, both ends included. Nobody younger than 18 is rendered or generated."""
