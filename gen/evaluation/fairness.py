@@ -9,6 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import stats
 
 
@@ -56,9 +57,9 @@ class GroupErrors:
 
 def group_errors(
     genuine: np.ndarray,
-    genuine_group: Sequence,
+    genuine_group: ArrayLike,
     impostor: np.ndarray,
-    impostor_group: Sequence,
+    impostor_group: ArrayLike,
     threshold: float,
 ) -> GroupErrors:
     """Measure errors of each group at one threshold; impostor pairs are pairs within a group.
@@ -66,12 +67,12 @@ def group_errors(
     Raises:
         ValueError: when a group has no genuine or no impostor pair.
     """
-    genuine_group, impostor_group = np.asarray(genuine_group), np.asarray(impostor_group)
-    groups = tuple(np.union1d(genuine_group, impostor_group).tolist())
+    of_genuine, of_impostor = np.asarray(genuine_group), np.asarray(impostor_group)
+    groups = tuple(np.union1d(of_genuine, of_impostor).tolist())
     fmr, fnmr = [], []
     for group in groups:
-        own = np.asarray(genuine)[genuine_group == group]
-        others = np.asarray(impostor)[impostor_group == group]
+        own = np.asarray(genuine)[of_genuine == group]
+        others = np.asarray(impostor)[of_impostor == group]
         if not len(own) or not len(others):
             raise ValueError(
                 f"group {group}: {len(own)} genuine and {len(others)} impostor pairs, it needs both"

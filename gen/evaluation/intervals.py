@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 DRAWS = 1000
 
 
 def bootstrap_interval(
-    clusters: Sequence, statistic: Callable[[np.ndarray], float], draws: int = DRAWS, seed: int = 0
+    clusters: ArrayLike, statistic: Callable[[np.ndarray], float], draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """Return the 95 % percentile interval of a statistic when clusters are drawn with replacement.
 
@@ -34,7 +35,7 @@ def bootstrap_interval(
 
 
 def mean_interval(
-    values: np.ndarray, clusters: Sequence, draws: int = DRAWS, seed: int = 0
+    values: np.ndarray, clusters: ArrayLike, draws: int = DRAWS, seed: int = 0
 ) -> tuple[float, float]:
     """Return the 95 % interval of the mean of `values` (n,) over drawn clusters."""
     values = np.asarray(values, dtype=np.float64)

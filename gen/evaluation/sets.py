@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _CHUNK = 2048
 
@@ -59,13 +60,13 @@ def consistent(embeddings: np.ndarray, references: np.ndarray, threshold: float)
     return np.einsum("ne,ne->n", embeddings, references) > threshold
 
 
-def consistency(accepted: np.ndarray, identities: np.ndarray) -> float:
+def consistency(accepted: np.ndarray, identities: ArrayLike) -> float:
     """Average over identities the share of accepted images, so that a large identity weighs no more."""
     _, inverse = np.unique(np.asarray(identities), return_inverse=True)
     return float((np.bincount(inverse, weights=accepted) / np.bincount(inverse)).mean())
 
 
-def centres(embeddings: np.ndarray, identities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def centres(embeddings: np.ndarray, identities: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return (sorted identity names (c,), normalised mean embeddings (c, e))."""
     names, inverse = np.unique(np.asarray(identities), return_inverse=True)
     sums = np.zeros((len(names), embeddings.shape[1]))
@@ -73,7 +74,7 @@ def centres(embeddings: np.ndarray, identities: np.ndarray) -> tuple[np.ndarray,
     return names, sums / np.linalg.norm(sums, axis=1, keepdims=True)
 
 
-def intra_class_diversity(embeddings: np.ndarray, identities: np.ndarray) -> np.ndarray:
+def intra_class_diversity(embeddings: np.ndarray, identities: ArrayLike) -> np.ndarray:
     """Return 1 - mean pairwise cosine inside each identity with at least two images, in sorted name order.
 
     High diversity can be lost identity: read it beside the consistency only.

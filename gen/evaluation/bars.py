@@ -1,0 +1,137 @@
+"""Bars: measured lines with a limit, an interval and a control; `mien evaluate` prints them."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from gen import atomic
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+TASKS = {"portrait": "gen.evaluation.portrait", "identities": "gen.evaluation.identities"}
+"""Task name -> module with a function `measure(settings) -> list[Bar]`."""
+
+RENDERS = "rendered heads, held out"
+"""Domain of every number measured on renders: it proves mechanics, not photographic quality."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar:
+    """One measured line."""
+
+    name: str
+    value: float | None
+    """None when it could not be measured; the line then fails and `domain` says why."""
+    bar: float
+    direction: Literal[">=", "<="]
+    n: int
+    """Number of independent items: identities, or repetitions of a timing."""
+    ci95: tuple[float, float] | None = None
+    control: float | None = None
+    """The same measure where nothing should be found (shuffled references, shuffled prompts)."""
+    domain: str = RENDERS
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the value is on the right side of the bar."""
+        if self.value is None or math.isnan(self.value):
+            return False
+        return self.value >= self.bar if self.direction == ">=" else self.value <= self.bar
+
+    def to_json(self) -> dict:
+        """Return the eight fields that every program reads; a number that is not finite becomes null."""
+        interval = None if self.ci95 is None else [_number(end) for end in self.ci95]
+        return {
+            "name": self.name,
+            "value": _number(self.value),
+            "bar": self.bar,
+            "passed": self.passed,
+            "n": self.n,
+            "ci95": None if interval is None or None in interval else interval,
+            "control": _number(self.control),
+            "domain": self.domain,
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What every task of the evaluation is told."""
+
+    model: str = "mini"
+    """"mini", a folder or a hub id."""
+    device: str | None = None
+    """None chooses the best one present."""
+    quick: bool = False
+    """Fewer heads: within 50 s on two cores."""
+    data: Path | None = None
+    """Folder of the held-out heads; None searches beside the package."""
+    dataset: Path | None = None
+    """Folder written by `mien generate identities`; None makes a small one."""
+    plots: Path | None = None
+    """Folder for plots and sample sheets; None draws nothing."""
+    progress: Callable[[str, float], None] = lambda text, share: None
+    """Called with what is being done and the share that is done."""
+
+
+def evaluate(
+    task: str,
+    quick: bool = False,
+    json_path: str | Path | None = None,
+    model: str = "mini",
+    device: str | None = None,
+    **options,
+) -> list[Bar]:
+    """Measure every bar of a task.
+
+    Args:
+        task: a key of `TASKS`.
+        quick: use fewer heads.
+        json_path: where the list of lines is written, in one piece.
+        model: "mini", a folder or a hub id.
+        device: None chooses the best one present.
+        **options: further fields of `Settings`.
+
+    Raises:
+        ValueError: when the task is unknown.
+    """
+    if task not in TASKS:
+        raise ValueError(f"unknown evaluation {task!r}: choose one of {', '.join(TASKS)}")
+    settings = Settings(model=model, device=device, quick=quick, **options)
+    bars = importlib.import_module(TASKS[task]).measure(settings)
+    if json_path is not None:
+        atomic.write_json(Path(json_path), [bar.to_json() for bar in bars])
+    return bars
+
+
+def as_table(bars: list[Bar], title: str) -> Table:
+    """Lay the bars out for a terminal."""
+    from rich.table import Table
+
+    table = Table(
+        title=title, caption="ci95: bootstrap over identities. control: the same measure, shuffled."
+    )
+    for heading in ("", "name", "value", "bar", "ci95", "control", "n", "domain"):
+        table.add_column(heading, justify="left" if heading in ("", "name", "domain") else "right")
+    for bar in bars:
+        interval = "" if bar.ci95 is None else f"{_text(bar.ci95[0])} .. {_text(bar.ci95[1])}"
+        limit = f"{bar.direction} {bar.bar:g}"
+        numbers = [_text(bar.value), limit, interval, _text(bar.control), str(bar.n)]
+        mark = "[green]pass[/green]" if bar.passed else "[red]FAIL[/red]"
+        table.add_row(mark, bar.name, *numbers, bar.domain)
+    return table
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not np.isfinite(value) else round(float(value), 6)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

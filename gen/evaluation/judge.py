@@ -1,0 +1,144 @@
+"""The judge: a network that scores generation and never takes part in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+
+from faces import vocabulary
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SIZE = 128
+"""Side of the canonical frame that the judge reads, px."""
+_BATCH = 64
+_SMALLEST_WEIGHT = 64
+
+
+class JudgeIsNotIndependent(ValueError):
+    """A network of the generator holds weights of the judge."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurements:
+    """What the judge sees in n images."""
+
+    embedding: np.ndarray
+    """(n, e) unit-norm identity."""
+    features: np.ndarray
+    """(n, f) for distances between sets."""
+    expression: np.ndarray
+    """(n,) names of `vocabulary.EXPRESSIONS`."""
+    pose: np.ndarray
+    """(n, 3) yaw, pitch, roll in degrees."""
+    hair_colour: np.ndarray
+    """(n,) names of `vocabulary.HAIR_COLOURS`."""
+    age: np.ndarray
+    """(n,) years."""
+    action_units: np.ndarray
+    """(n, a) intensities."""
+
+    def __getitem__(self, items: np.ndarray | slice) -> Measurements:
+        """Take some of the images."""
+        return Measurements(**{f.name: getattr(self, f.name)[items] for f in dataclasses.fields(self)})
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.age)
+
+
+class Judge:
+    """Measures images in the canonical frame."""
+
+    def __init__(self, network: nn.Module, device: str | torch.device = "cpu") -> None:
+        """Take a network with the forward contract of `faces.networks.JudgeNet`."""
+        self.network = network.eval().to(device)
+        self.device = device
+
+    @classmethod
+    def bundled(cls, device: str | torch.device = "cpu") -> Judge:
+        """Load the judge that ships with the package."""
+        import weights
+        from faces.networks import JudgeNet
+
+        return cls(JudgeNet.load(weights.bundled("judge")), device)
+
+    @torch.inference_mode()
+    def measure(self, images: np.ndarray) -> Measurements:
+        """Measure images (n, h, w, 3) uint8, aligned to the canonical frame; other sizes are resized."""
+        parts: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(images), _BATCH):
+            batch = torch.from_numpy(_resized(images[start : start + _BATCH])).to(self.device)
+            output = self.network(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
+            parts.append({name: value.float().cpu().numpy() for name, value in output.items()})
+        if not parts:
+            raise ValueError("judge: no image to measure")
+        return _named({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+
+
+def require_independent(judge: nn.Module, components: Mapping[str, object]) -> None:
+    """Assert that no network used in generation shares a weight tensor with the judge.
+
+    Weights are compared by SHA-256 of their values in float16, the precision they ship in, so a copy under
+    another name, in another file or another precision is found too.
+
+    Args:
+        judge: the judge's network.
+        components: name -> component of the generator; those that are no networks are passed over.
+
+    Raises:
+        JudgeIsNotIndependent: naming the component and the shared tensors.
+    """
+    own = fingerprints(judge.state_dict().items())
+    for name, component in components.items():
+        if not isinstance(component, torch.nn.Module):
+            continue
+        shared = own.keys() & fingerprints(component.state_dict().items()).keys()
+        if shared:
+            tensors = ", ".join(sorted(own[digest] for digest in shared)[:3])
+            raise JudgeIsNotIndependent(
+                f"{name}: holds {len(shared)} weights of the judge ({tensors}); "
+                "what guides generation must not score it"
+            )
+
+
+def fingerprints(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
+    """Map SHA-256 of the values of every weight to its name; constants and tiny ones say nothing."""
+    digests = {}
+    for name, tensor in tensors:
+        if tensor.numel() < _SMALLEST_WEIGHT or not tensor.is_floating_point():
+            continue
+        values = tensor.detach().to("cpu", torch.float16).contiguous()
+        if values.min() != values.max():
+            digests[hashlib.sha256(values.numpy().tobytes()).hexdigest()] = name
+    return digests
+
+
+def _resized(images: np.ndarray) -> np.ndarray:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise ValueError(f"judge: images are {images.dtype} {images.shape}, not uint8 (n, h, w, 3)")
+    if images.shape[1:3] == (SIZE, SIZE):
+        return images
+    shrinks = images.shape[1] > SIZE
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(image, (SIZE, SIZE), interpolation=method) for image in images])
+
+
+def _named(output: dict[str, np.ndarray]) -> Measurements:
+    return Measurements(
+        embedding=output["embedding"],
+        features=output["features"],
+        expression=np.array(vocabulary.EXPRESSIONS)[output["expression"].argmax(axis=1)],
+        pose=output["pose"],
+        hair_colour=np.array(vocabulary.HAIR_COLOURS)[output["hair_colour"].argmax(axis=1)],
+        age=output["age"].reshape(-1),
+        action_units=output["au"],
+    )

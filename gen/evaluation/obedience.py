@@ -1,0 +1,65 @@
+"""Does a picture show what was asked for? Expression, pose, hair colour and age band, read by the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from faces import vocabulary
+from gen.evaluation.bars import Bar
+from gen.evaluation.intervals import mean_interval
+from gen.evaluation.judge import Measurements
+from gen.evaluation.likeness import off_diagonal_mean
+
+BAR = 0.85
+AGE_TOLERANCE = 5.0
+"""Years by which a judged age may lie outside the band: band ends are not visible in a face."""
+
+
+def agreement(attribute: str, seen: Measurements, requested: Sequence[str]) -> np.ndarray:
+    """Tell for each picture i and request j whether i shows what j asks, (n, n) bool.
+
+    Pose is obeyed when the asked name is the nearest to the judged yaw; an age band within `AGE_TOLERANCE`.
+    """
+    asked = np.asarray(requested)
+    if attribute == "age_band":
+        low, high = np.array([vocabulary.AGE_BANDS[name] for name in requested], dtype=float).T
+        age = seen.age[:, None]
+        return (age >= low - AGE_TOLERANCE) & (age < high + 1 + AGE_TOLERANCE)
+    if attribute == "pose":
+        shown = np.array([vocabulary.pose_name(yaw) for yaw in seen.pose[:, 0]])
+    else:
+        shown = {"expression": seen.expression, "hair_colour": seen.hair_colour}[attribute]
+    return shown[:, None] == asked[None, :]
+
+
+def measure(
+    attribute: str,
+    seen: Measurements,
+    requested: Sequence[str],
+    ceiling: bool = False,
+    people: ArrayLike | None = None,
+) -> Bar:
+    """Score one attribute; the control judges every picture by the requests of all the others.
+
+    Args:
+        attribute: expression, pose, hair_colour or age_band.
+        seen: the judge's view of one picture a head.
+        requested: what was asked for, one a picture.
+        ceiling: the pictures are real renders of what was asked.
+        people: identity of each picture; None when there is one picture a head.
+    """
+    obeyed = agreement(attribute, seen, requested)
+    own = np.diagonal(obeyed)
+    clusters = np.arange(len(own)) if people is None else np.asarray(people)
+    return Bar(
+        name=f"{attribute.replace('_', ' ')} obeyed" + (", ceiling of real renders" if ceiling else ""),
+        value=float(own.mean()),
+        bar=BAR,
+        direction=">=",
+        n=len(np.unique(clusters)),
+        ci95=mean_interval(own, clusters),
+        control=off_diagonal_mean(obeyed),
+    )

@@ -1,0 +1,58 @@
+"""The judge: measuring, and its independence of the generator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent
+from tests.gen.evaluation import standins
+
+
+@pytest.fixture(scope="module")
+def heldout():
+    return standins.held_out(30)
+
+
+def test_measurements_are_the_labels(heldout):
+    seen = Judge(standins.StandInJudge()).measure(heldout.images)
+    assert len(seen) == 90
+    assert seen.expression.tolist() == [row["expression"] for row in heldout.labels]
+    assert seen.hair_colour.tolist() == [row["hair_colour"] for row in heldout.labels]
+    assert seen.pose[:, 0] == pytest.approx([row["yaw"] for row in heldout.labels], abs=0.3)
+    assert np.linalg.norm(seen.embedding, axis=1) == pytest.approx(np.ones(90))
+    some = seen[np.array([4, 2])]
+    assert some.expression.tolist() == [seen.expression[4], seen.expression[2]]
+
+
+def test_other_sizes_are_resized(heldout):
+    judge = Judge(standins.StandInJudge())
+    large = heldout.images[:3].repeat(2, axis=1).repeat(2, axis=2)
+    assert judge.measure(large).embedding == pytest.approx(
+        judge.measure(heldout.images[:3]).embedding, abs=1e-5
+    )
+
+
+def test_bad_images_are_named():
+    judge = Judge(standins.StandInJudge())
+    with pytest.raises(ValueError, match=r"float64 \(1, 8, 8, 3\), not uint8"):
+        judge.measure(np.zeros((1, 8, 8, 3)))
+    with pytest.raises(ValueError, match="no image"):
+        judge.measure(np.zeros((0, 8, 8, 3), np.uint8))
+
+
+def test_a_copy_of_the_judge_is_found_in_any_precision_under_any_name():
+    judge = standins.StandInJudge()
+    apart = torch.nn.Linear(10, 10)
+    require_independent(judge, {"unet": apart, "scheduler": object(), "text": None})
+    for precision in (torch.float32, torch.float16):
+        thief = torch.nn.Linear(10, 10).to(precision)
+        thief.weight.data = judge.weight.data.to(precision)
+        with pytest.raises(JudgeIsNotIndependent, match="image_encoder: holds 1 weights"):
+            require_independent(judge, {"unet": apart, "image_encoder": thief})
+
+
+def test_constant_and_tiny_tensors_do_not_count():
+    judge = torch.nn.Sequential(torch.nn.BatchNorm1d(100), torch.nn.Linear(3, 3))
+    require_independent(judge, {"unet": torch.nn.Sequential(torch.nn.BatchNorm1d(100))})
