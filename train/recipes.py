@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from train.config import TrainConfig
+from train.config import OptimizerConfig, TrainConfig
 from train.overrides import ConfigError
 
 Recipe = Callable[[], TrainConfig]
@@ -38,3 +38,75 @@ def make(name: str) -> TrainConfig:
     if key not in RECIPES:
         raise ConfigError(f"unknown recipe {name!r}; known: {', '.join(sorted(RECIPES)) or 'none'}")
     return RECIPES[key]()
+
+
+@recipe
+def vae() -> TrainConfig:
+    "The autoencoder of `mini`: 128 px to 16x16 latents of 12 channels."
+    from train.tasks.vae import VaeConfig
+
+    return TrainConfig(
+        name="vae",
+        task=VaeConfig(),
+        optimizer=OptimizerConfig(lr=1.2e-3, betas=(0.9, 0.99), weight_decay=0.0, warmup=200, final=0.02),
+        batch_size=16,
+        steps=5000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        validate_every=1000,
+    )
+
+
+@recipe
+def encoder() -> TrainConfig:
+    "The image encoder of `mini`: identity embedding and the tokens that adapters read."
+    from train.tasks.encoder import EncoderConfig
+
+    return TrainConfig(
+        name="encoder",
+        task=EncoderConfig(),
+        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=500),
+        batch_size=128,
+        steps=4000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        validate_every=500,
+        workers=1,
+    )
+
+
+@recipe
+def perception() -> TrainConfig:
+    "Landmarks and parsing."
+    from train.tasks.perception import PerceptionConfig
+
+    return TrainConfig(
+        name="perception",
+        task=PerceptionConfig(),
+        optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.01, warmup=200),
+        batch_size=32,
+        steps=4000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        validate_every=500,
+        workers=1,
+    )
+
+
+@recipe
+def judge() -> TrainConfig:
+    "The judge that evaluation uses, trained apart on other heads under another look."
+    from train.tasks.judge import JudgeConfig
+
+    return TrainConfig(
+        name="judge",
+        task=JudgeConfig(),
+        optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.02, warmup=200),
+        batch_size=64,
+        steps=4000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        seed=33,
+        validate_every=500,
+        workers=1,
+    )

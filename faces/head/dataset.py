@@ -76,12 +76,13 @@ class HeadCollection:
         return spec
 
     def sample(self, index: int) -> dict:
-        """Picture, parsing, landmarks and flat labels of picture `index`."""
+        """Picture, parsing, landmarks, flat labels and the whole spec of picture `index`."""
         spec = self.spec(index)
         image = self.renderer.render(spec, self.config.size, self._shading)
         labels = spec.labels()
         labels["caption"] = caption(labels, np.random.default_rng([self.config.seed, 7, index]))
-        return {"rgb": image.rgb, "parsing": image.parsing, "landmarks": image.landmarks, "labels": labels}
+        sample = {"rgb": image.rgb, "parsing": image.parsing, "landmarks": image.landmarks}
+        return sample | {"labels": labels, "spec": spec.model_dump(mode="json")}
 
 
 def write_heads(
@@ -194,6 +195,7 @@ def _write_tar(path: Path, collection: HeadCollection, indices: range) -> list[d
             _add(tar, f"{key}.landmarks.npy", _npy(sample["landmarks"]))
             _add(tar, f"{key}.parsing.png", _png(sample["parsing"]))
             _add(tar, f"{key}.png", picture)
+            _add(tar, f"{key}.spec.json", json.dumps(sample["spec"], sort_keys=True).encode())
     os.replace(partial, path)
     return rows
 

@@ -63,6 +63,7 @@ Groups = Sequence[Mapping[str, Any]]
 REGISTRY: dict[str, str] = {
     "vae": "train.tasks.vae:VaeTask",
     "encoder": "train.tasks.encoder:EncoderTask",
+    "perception": "train.tasks.perception:PerceptionTask",
     "judge": "train.tasks.judge:JudgeTask",
     "portrait": "train.tasks.portrait:PortraitTask",
 }

@@ -1,0 +1,187 @@
+"""The small convolutional networks that look at faces: perception for use, and a judge for evaluation alone."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional
+
+from faces import vocabulary
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+class FaceNetwork(nn.Module):
+    """A network that is saved as a config and safetensors (fp16 on disk) and rebuilt from them.
+
+    Args:
+        **config: what `save` writes and `load` passes back.
+    """
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+    def save(self, folder: str | Path) -> None:
+        """Write config and fp16 weights into `folder`, each under a temporary name first."""
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        state = {
+            name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
+            for name, value in self.state_dict().items()
+        }
+        description = {"class": type(self).__name__, **self.config}
+        part = target / (CONFIG + ".part")
+        part.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, target / CONFIG)
+        part = target / (WEIGHTS + ".part")
+        save_file(state, part)
+        os.replace(part, target / WEIGHTS)
+
+    @classmethod
+    def load(cls, folder: str | Path):
+        """Rebuild what `save` wrote, in fp32 and evaluation mode.
+
+        Raises:
+            FileNotFoundError: config or weights are missing.
+            ValueError: the folder holds another class.
+        """
+        source = Path(folder)
+        for name in (CONFIG, WEIGHTS):
+            if not (source / name).is_file():
+                raise FileNotFoundError(f"{source / name}: missing; expected a saved {cls.__name__}")
+        config = json.loads((source / CONFIG).read_text(encoding="utf-8"))
+        kind = config.pop("class")
+        if kind != cls.__name__:
+            raise ValueError(f"{source}: holds a {kind}, expected a {cls.__name__}")
+        network = cls(**config)
+        network.load_state_dict(load_file(source / WEIGHTS))
+        return network.float().eval()
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions around a residual connection."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.second = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = functional.silu(self.norm1(self.first(x)))
+        return functional.silu(x + self.norm2(self.second(hidden)))
+
+
+def _down(inside: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
+
+
+class PerceptionNet(FaceNetwork):
+    """68 landmarks and 19-class parsing of one loosely cropped face: a small U-Net.
+
+    Landmarks are the expectation of a softmax over a quarter-size map for each point (Sun et al. 2018, integral
+    regression); parsing is given at half size.
+    """
+
+    def __init__(self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 144)) -> None:
+        super().__init__(size=size, widths=list(widths))
+        self.size = size
+        inside = (3, *widths[:-1])
+        self.encoder = nn.ModuleList(
+            nn.Sequential(_down(a, b), _Block(b)) for a, b in zip(inside, widths, strict=True)
+        )
+        self.bottom = _Block(widths[-1])
+        self.merge = nn.ModuleList(
+            nn.Conv2d(deep + skip, skip, 1) for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
+        )
+        self.refine = nn.ModuleList(_Block(width) for width in widths[-2::-1])
+        self.points = nn.Conv2d(widths[1], 68, 1)
+        self.classes = nn.Conv2d(widths[0], len(vocabulary.PARSING), 1)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Look at (n, 3, size, size) in [-1, 1].
+
+        Returns:
+            landmarks: (n, 68, 2) as shares of the frame, x then y.
+            parsing: (n, 19, size/2, size/2) logits.
+        """
+        skips = []
+        for level in self.encoder:
+            x = level(x)
+            skips.append(x)
+        x = self.bottom(x)
+        points = None
+        for merge, refine, skip in zip(self.merge, self.refine, skips[-2::-1], strict=True):
+            x = functional.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = refine(merge(torch.cat([x, skip], dim=1)))
+            if skip is skips[1]:
+                points = self._expectation(self.points(x))
+        return {"landmarks": points, "parsing": self.classes(x)}
+
+    @staticmethod
+    def _expectation(maps: torch.Tensor) -> torch.Tensor:
+        height, width = maps.shape[-2:]
+        weight = maps.float().flatten(2).softmax(dim=-1).view(*maps.shape)
+        x = torch.linspace(0.5, width - 0.5, width, device=maps.device) / width
+        y = torch.linspace(0.5, height - 0.5, height, device=maps.device) / height
+        return torch.stack([(weight.sum(dim=2) * x).sum(dim=-1), (weight.sum(dim=3) * y).sum(dim=-1)], dim=-1)
+
+
+JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
+
+
+class JudgeNet(FaceNetwork):
+    """Scores generated faces: identity embedding and attributes. Never guides, filters or trains a generator."""
+
+    def __init__(self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 160), embedding: int = 128) -> None:
+        super().__init__(size=size, widths=list(widths), embedding=embedding)
+        inside = (3, *widths[:-1])
+        depth = (1, 2, 2, 2)
+        self.trunk = nn.Sequential(
+            *(
+                nn.Sequential(_down(a, b), *(_Block(b) for _ in range(count)))
+                for a, b, count in zip(inside, widths, depth, strict=True)
+            )
+        )
+        features = 256
+        self.head = nn.Sequential(nn.Linear(widths[-1] * 16, features), nn.BatchNorm1d(features), nn.SiLU())
+        self.identity = nn.Sequential(nn.Linear(widths[-1] * 16, embedding), nn.BatchNorm1d(embedding))
+        self.attributes = nn.ModuleDict(
+            {
+                "expression": nn.Linear(features, len(vocabulary.EXPRESSIONS)),
+                "pose": nn.Linear(features, 3),
+                "hair_colour": nn.Linear(features, len(vocabulary.HAIR_COLOURS)),
+                "hair_style": nn.Linear(features, len(vocabulary.HAIR_STYLES)),
+                "age": nn.Linear(features, 1),
+                "gender": nn.Linear(features, 1),
+                "skin_tone": nn.Linear(features, 1),
+                "au": nn.Linear(features, len(JUDGE_UNITS)),
+            }
+        )
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Look at aligned portraits (n, 3, size, size) in [-1, 1].
+
+        Returns:
+            embedding: (n, 128), unit length; features: (n, 256).
+            expression, hair_colour, hair_style: logits over the tuples of `faces.vocabulary`.
+            pose: (n, 3) yaw, pitch, roll in degrees; age: (n,) years; gender: (n,) logit of the male morphs;
+            skin_tone: (n,) 0..1; au: (n, units) intensities of `JUDGE_UNITS`.
+        """
+        maps = functional.adaptive_avg_pool2d(self.trunk(x), 4).flatten(1)
+        features = self.head(maps)
+        out = {name: layer(features) for name, layer in self.attributes.items()}
+        out["pose"] = out["pose"] * 30
+        out["age"] = (out["age"] * 20 + 45).squeeze(-1)
+        for name in ("gender", "skin_tone"):
+            out[name] = out[name].squeeze(-1)
+        out["embedding"] = functional.normalize(self.identity(maps), dim=-1)
+        return out | {"features": features}

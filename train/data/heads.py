@@ -1,0 +1,76 @@
+"""Rendered heads unpacked from their shards into memory-mapped arrays: pixels, parsing, landmarks and labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faces import vocabulary
+from train.data.cache import write_cache
+from train.data.shards import ShardDataset
+
+_FIELDS = ("image", "parsing", "landmarks")
+
+
+class HeadArrays:
+    """All heads of a folder of shards, in order.
+
+    The arrays are computed once beside the shards (folder `arrays/`) and mapped afterwards.
+
+    Attributes:
+        image: (n, s, s, 3) uint8.
+        parsing: (n, s, s) uint8 ids of `vocabulary.PARSING`.
+        landmarks: (n, 68, 2) float32 pixels.
+        labels: one dict a head, as `HeadSpec.labels` gives it, with "caption".
+        identity: (n,) int64 number of the person, counted from 0 in order of appearance.
+    """
+
+    def __init__(self, folder: Path | str, limit: int = 0) -> None:
+        self.shards = ShardDataset(folder, (*_FIELDS, "spec"))
+        count = min(limit, len(self.shards)) if limit else len(self.shards)
+        source = {"shards": [json.loads(tar.with_suffix(".json").read_text())["sha256"] for tar in self.shards.shards]}
+        cache = write_cache(Path(folder) / "arrays", source, len(self.shards), self._read, batch_size=256)
+        self.image, self.parsing, self.landmarks = (cache.arrays[name][:count] for name in _FIELDS)
+        self.labels = [_unflatten(row) for row in self.shards.labels().slice(0, count).to_pylist()]
+        self.identity = np.unique([row["identity_id"] for row in self.labels], return_inverse=True)[1]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def spec(self, index: int) -> dict[str, Any]:
+        """The whole spec of one head as JSON types."""
+        return self.shards[index]["spec"]
+
+    def _read(self, indices: range) -> dict[str, np.ndarray]:
+        samples = [self.shards[index] for index in indices]
+        return {name: np.stack([sample[name] for sample in samples]) for name in _FIELDS}
+
+
+def attribute_arrays(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Labels as arrays for losses: class numbers int64, the rest float32.
+
+    Returns:
+        expression, hair_colour, hair_style (n,) class numbers; pose (n, 3) degrees; age (n,) years; gender and
+        skin_tone (n,) 0..1; au (n, units) intensities.
+    """
+
+    def classes(name: str, values: tuple[str, ...]) -> np.ndarray:
+        return np.array([values.index(row[name]) for row in labels], np.int64)
+
+    return {
+        "expression": classes("expression", vocabulary.EXPRESSIONS),
+        "hair_colour": classes("hair_colour", vocabulary.HAIR_COLOURS),
+        "hair_style": classes("hair_style", vocabulary.HAIR_STYLES),
+        "pose": np.array([[row["yaw"], row["pitch"], row["roll"]] for row in labels], np.float32),
+        "age": np.array([row["age_years"] for row in labels], np.float32),
+        "gender": np.array([row["rendered_gender"] for row in labels], np.float32),
+        "skin_tone": np.array([(row["skin_tone"] - 1) / 5 for row in labels], np.float32),
+        "au": np.array([[row["au"][unit] for unit in vocabulary.ACTION_UNITS] for row in labels], np.float32),
+    }
+
+
+def _unflatten(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: json.loads(value) if key in {"au", "gaze", "makeup", "marks"} else value for key, value in row.items()}

@@ -1,0 +1,195 @@
+"""The image encoder of `mini`: a small CLIP vision tower that recognises people and their facial parts.
+
+It is trained by ArcFace on rendered identities and by reading the parameters of the head off the picture, whole or
+with all but one part blacked out, because ConsistentID shows it such pictures of single parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from faces import vocabulary
+from faces.alignment import FACE_BOX, FACE_SIZE
+from train.augment import appearance, erase, jitter_matrix
+from train.data.heads import HeadArrays
+from train.draws import Draws
+from train.margin import AngularMargin, verification
+from train.tasks import Task
+
+_PARTS = list(vocabulary.PARTS.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderConfig:
+    """Data, shape and loss of the image encoder."""
+
+    kind: ClassVar[str] = "encoder"
+    shards: Path = Path("data/heads")
+    heldout: Path = Path("data/heldout")
+    start: Path | None = None
+    "Folder of an encoder to continue from."
+    width: int = 192
+    layers: int = 5
+    heads: int = 3
+    patch: int = 14
+    embedding: int = 256
+    margin: float = 0.35
+    margin_steps: int = 3000
+    "Steps over which the margin grows to its value."
+    part_share: float = 0.3
+    "Share of samples that show one facial part alone."
+    parameter_weight: float = 1.0
+
+
+class EncoderTask(Task):
+    """Trains a `CLIPVisionModelWithProjection` whose unit-length `image_embeds` tell people apart."""
+
+    Config = EncoderConfig
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__(config)
+        self._heads: HeadArrays | None = None
+        self._parameters: np.ndarray | None = None
+
+    def build(self) -> nn.Module:
+        """Return the tower with its margin classifier and parameter head."""
+        config = self.config
+        if config.start:
+            tower = CLIPVisionModelWithProjection.from_pretrained(config.start, dtype=torch.float32)
+        else:
+            tower = CLIPVisionModelWithProjection(
+                CLIPVisionConfig(
+                    hidden_size=config.width,
+                    intermediate_size=config.width * 3,
+                    num_hidden_layers=config.layers,
+                    num_attention_heads=config.heads,
+                    image_size=FACE_SIZE,
+                    patch_size=config.patch,
+                    projection_dim=config.embedding,
+                    hidden_act="gelu",
+                )
+            )
+        self.dataset()
+        count, parameters = int(self._heads.identity.max()) + 1, self._parameters.shape[1]
+        return nn.ModuleDict(
+            {
+                "tower": tower,
+                "margin": AngularMargin(config.embedding, count),
+                "parameters": nn.Linear(config.width * 2, parameters),
+            }
+        )
+
+    def dataset(self) -> HeadArrays:
+        """Return the heads; the parameters of their identities are read from the specs once."""
+        if self._heads is None:
+            self._heads = HeadArrays(self.config.shards)
+            self._parameters = identity_parameters(self._heads)
+        return self._heads
+
+    def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One augmented face crop; sometimes a single part of it on black."""
+        image, parsing = dataset.image[index], dataset.parsing[index]
+        part = bool(rng.random() < self.config.part_share)
+        if part:
+            chosen = _PARTS[int(rng.integers(len(_PARTS)))]
+            image = image * part_mask(parsing, chosen)[..., None]
+        crop = face_crop(image, jitter_matrix(rng, image.shape[0], 0.015, 0.04, 3.0))
+        if rng.random() < 0.5:
+            crop = np.ascontiguousarray(crop[:, ::-1])
+        if not part:
+            crop = erase(crop, rng)
+        lit = appearance(crop, rng)
+        if part:
+            lit = lit * (crop.max(axis=2, keepdims=True) > 0)
+        identity = int(dataset.identity[index])
+        return {"image": lit, "identity": identity, "part": part, "parameters": self._parameters[identity]}
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+        """ArcFace on whole faces, and the head's parameters on all pictures."""
+        image = normalise(batch["image"])
+        out = model["tower"](image, output_hidden_states=True)
+        embedding = functional.normalize(out.image_embeds.float(), dim=-1)
+        margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
+        whole = ~batch["part"]
+        per_sample = model["margin"](embedding, batch["identity"], margin)
+        recognise = (per_sample * whole).sum() / whole.sum().clamp(min=1)
+        # The tokens that adapters read are trained too: their mean and the class token of the last but one layer.
+        states = out.hidden_states[-2].float()
+        pooled = torch.cat([states[:, 0], states[:, 1:].mean(dim=1)], dim=-1)
+        parameters = (model["parameters"](pooled) - batch["parameters"]).square().mean()
+        total = recognise + self.config.parameter_weight * parameters
+        return total, {"arcface": recognise.detach(), "parameters": parameters.detach()}
+
+    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+        """Verification over held-out people."""
+        heads = HeadArrays(self.config.heldout)
+        embedding = embed(model["tower"], heads.image)
+        return verification(embedding, torch.from_numpy(heads.identity))
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        """Write the tower in fp16."""
+        model["tower"].half().save_pretrained(folder)
+        model["tower"].float()
+
+
+def part_mask(parsing: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
+    """Filled mask of a part, (h, w) uint8 0 or 1: holes inside its outline belong to it."""
+    mask = np.isin(parsing, ids).astype(np.uint8)
+    contours, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return cv2.drawContours(mask, contours, -1, 1, cv2.FILLED)
+
+
+def face_crop(image: np.ndarray, jitter: np.ndarray | None = None) -> np.ndarray:
+    """The encoder's crop of an aligned portrait, (s, s, 3) -> (112, 112, 3), after an optional jitter."""
+    size = image.shape[0]
+    left, top, right, _ = (value * size for value in FACE_BOX)
+    scale = FACE_SIZE / (right - left)
+    matrix = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
+    matrix[:, 2] += 0.5 * scale - 0.5  # centres of pixels, not corners
+    if jitter is not None:
+        matrix = matrix @ np.vstack([jitter, [0, 0, 1]])
+    return cv2.warpAffine(image, matrix, (FACE_SIZE, FACE_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def normalise(image: torch.Tensor) -> torch.Tensor:
+    """(n, h, w, 3) uint8 -> (n, 3, h, w) in [-1, 1], as the bundled feature extractor does."""
+    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+@torch.no_grad()
+def embed(tower: CLIPVisionModelWithProjection, images: np.ndarray, batch: int = 64) -> torch.Tensor:
+    """Unit-length identity embeddings of aligned portraits (n, s, s, 3) uint8."""
+    device = next(tower.parameters()).device
+    parts = []
+    for start in range(0, len(images), batch):
+        crops = np.stack([face_crop(image) for image in images[start : start + batch]])
+        parts.append(tower(normalise(torch.from_numpy(crops).to(device))).image_embeds.float().cpu())
+    return functional.normalize(torch.cat(parts), dim=-1)
+
+
+def identity_parameters(heads: HeadArrays) -> np.ndarray:
+    """Standardised parameters of each person: (people, k) float32 of shape, skin, eyes and brows, without age and look."""
+    first = np.unique(heads.identity, return_index=True)[1]
+    specs = [heads.spec(int(index))["identity"] for index in first]
+    sliders = sorted({name for spec in specs for name in spec["details"] if "asym/" not in name and "/r-" not in name})
+    brows = sorted({spec["brow_style"] for spec in specs})
+    rows = [
+        [
+            *spec["races"], spec["gender"], spec["weight"], spec["skin_tone"], *spec["skin_tint"], spec["brow_shade"],
+            *(spec["eye_colour"] == colour for colour in vocabulary.EYE_COLOURS),
+            *(spec["brow_style"] == brow for brow in brows),
+            *(spec["details"].get(name, 0.0) for name in sliders),
+        ]
+        for spec in specs
+    ]  # fmt: skip
+    table = np.array(rows, np.float32)
+    return ((table - table.mean(axis=0)) / (table.std(axis=0) + 1e-6)).astype(np.float32)

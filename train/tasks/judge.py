@@ -1,0 +1,113 @@
+"""The judge that evaluation uses: identity and attributes, trained apart from everything that generates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from faces.networks import JudgeNet
+from train.augment import appearance, erase, jitter_matrix
+from train.data.heads import HeadArrays, attribute_arrays
+from train.draws import Draws
+from train.margin import AngularMargin, verification
+from train.tasks import Task
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeConfig:
+    """Data and loss of the judge; its shards are of another seed and look than the generator's."""
+
+    kind: ClassVar[str] = "judge"
+    shards: Path = Path("data/judge")
+    heldout: Path = Path("data/heldout")
+    start: Path | None = None
+    margin: float = 0.3
+    margin_steps: int = 3000
+
+
+class JudgeTask(Task):
+    """Trains `JudgeNet`."""
+
+    Config = JudgeConfig
+
+    def __init__(self, config: JudgeConfig) -> None:
+        super().__init__(config)
+        self._heads: HeadArrays | None = None
+        self._attributes: dict[str, np.ndarray] = {}
+
+    def build(self) -> nn.Module:
+        """Return the judge with its margin classifier."""
+        judge = JudgeNet.load(self.config.start).train() if self.config.start else JudgeNet()
+        count = int(self.dataset().identity.max()) + 1
+        return nn.ModuleDict({"judge": judge, "margin": AngularMargin(judge.config["embedding"], count)})
+
+    def dataset(self) -> HeadArrays:
+        """Return the heads with their attributes as arrays."""
+        if self._heads is None:
+            self._heads = HeadArrays(self.config.shards)
+            self._attributes = attribute_arrays(self._heads.labels)
+        return self._heads
+
+    def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One augmented portrait with its attributes; a mirrored one has yaw and roll mirrored."""
+        image = dataset.image[index]
+        size = image.shape[0]
+        matrix = jitter_matrix(rng, size, 0.015, 0.03, 2.0)
+        image = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
+        labels = {name: values[index] for name, values in self._attributes.items()}
+        if rng.random() < 0.5:
+            image = np.ascontiguousarray(image[:, ::-1])
+            labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
+        return {"image": erase(appearance(image, rng), rng), "identity": int(dataset.identity[index]), **labels}
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+        """ArcFace and the attributes, each scaled to be about one at the start."""
+        out = model["judge"](batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1)
+        out = {name: value.float() for name, value in out.items()}
+        margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
+        parts = {
+            "arcface": model["margin"](out["embedding"], batch["identity"], margin).mean() * 0.3,
+            "expression": functional.cross_entropy(out["expression"], batch["expression"], label_smoothing=0.05),
+            "hair_colour": functional.cross_entropy(out["hair_colour"], batch["hair_colour"], label_smoothing=0.05),
+            "hair_style": functional.cross_entropy(out["hair_style"], batch["hair_style"], label_smoothing=0.05),
+            "pose": (out["pose"] - batch["pose"]).abs().mean() / 8,
+            "age": (out["age"] - batch["age"]).abs().mean() / 15,
+            "gender": functional.binary_cross_entropy_with_logits(out["gender"], batch["gender"]),
+            "skin_tone": (out["skin_tone"] - batch["skin_tone"]).abs().mean() * 2,
+            "au": (out["au"] - batch["au"]).square().mean() * 8,
+        }
+        return sum(parts.values()), {name: value.detach() for name, value in parts.items()}
+
+    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+        """Verification and attribute accuracy on held-out people under the other look."""
+        heads = HeadArrays(self.config.heldout)
+        out = look(model["judge"], heads.image)
+        truth = {name: torch.from_numpy(values) for name, values in attribute_arrays(heads.labels).items()}
+        numbers = verification(out["embedding"], torch.from_numpy(heads.identity))
+        for name in ("expression", "hair_colour", "hair_style"):
+            numbers[name] = float((out[name].argmax(dim=1) == truth[name]).float().mean())
+        numbers["yaw_mae"] = float((out["pose"] - truth["pose"])[:, 0].abs().mean())
+        numbers["age_mae"] = float((out["age"] - truth["age"]).abs().mean())
+        return numbers
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        """Write the judge in fp16."""
+        model["judge"].save(folder)
+
+
+@torch.no_grad()
+def look(judge: JudgeNet, images: np.ndarray, batch: int = 64) -> dict[str, torch.Tensor]:
+    """The judge's outputs on aligned portraits (n, s, s, 3) uint8."""
+    device = next(judge.parameters()).device
+    parts = []
+    for start in range(0, len(images), batch):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
+        parts.append(judge(chunk.permute(0, 3, 1, 2).float() / 127.5 - 1))
+    return {name: torch.cat([part[name].float().cpu() for part in parts]) for name in parts[0]}
