@@ -82,8 +82,8 @@ def test_bald_heads_have_no_hair_colour() -> None:
 
 
 def test_prompt_is_canonical() -> None:
-    hair = {"hair_style": "long", "hair_colour": "black"}
-    woman = {"gender": "woman", "age_band": "young"}
+    hair: dict[str, Any] = {"hair_style": "long", "hair_colour": "black"}
+    woman: dict[str, Any] = {"gender": "woman", "age_band": "young"}
     text = captions.prompt(**woman, expression="happy", pose="left", **hair, light="soft")
     assert text == "portrait of a young woman, smiling, facing left, long black hair, soft light"
     assert captions.prompt() == "portrait of a person"
