@@ -1,4 +1,4 @@
-"""The command `python -m train RECIPE [key=value ...]`, also under `accelerate launch -m` and `torchrun -m`."""
+"""The command `python -m train RECIPE [key=value ...]`, also for `accelerate launch -m` and `torchrun -m`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ tags: [faces, synthetic, mien]
 
 ## Measurements
 
-On the task's own validation samples, averaged weights, after {step} steps ({step * config.batch_size} samples):
+Averaged weights on the task's validation samples, after {step} steps ({step * config.batch_size} samples):
 
 | measure | value |
 |---|---|

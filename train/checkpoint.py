@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent: written into a temporary folder, flushed, renamed; the last few are kept.
+"""Checkpoints that are whole or absent: written to a temporary folder, flushed, renamed; the last few stay.
 
 A folder checkpoints/step-00001000/ holds model.safetensors, ema.safetensors, optimizer.pt (read back with
 weights_only=True), config.json and state.json. Sharded runs (FSDP2, DeepSpeed) keep model and optimizer in
@@ -54,7 +54,7 @@ def save(
     ema: Ema | None,
     keep: int,
 ) -> Path:
-    """Write the checkpoint of step `state["step"]` and drop all but the last `keep`; every process has to call it."""
+    """Write the checkpoint of step `state["step"]`, drop all but the last `keep`; every process calls it."""
     final = folder / f"step-{state['step']:08d}"
     temporary = folder / f".{final.name}.partial"
     if accelerator.is_main_process:
@@ -87,8 +87,8 @@ def load(
     """Restore weights, average, optimizer and loss scale in place; return the state that was saved."""
     if is_sharded(accelerator) != (checkpoint / "sharded").exists():
         raise ValueError(
-            f"{checkpoint}: a sharded run (FSDP2, DeepSpeed) resumes only from a sharded checkpoint and a plain run "
-            "only from a plain one; resume with the launcher that wrote it"
+            f"{checkpoint}: a sharded run (FSDP2, DeepSpeed) resumes only from a sharded checkpoint and "
+            "a plain run only from a plain one; resume with the launcher that wrote it"
         )
     if is_sharded(accelerator):
         accelerator.load_state(str(checkpoint / "sharded"))

@@ -1,4 +1,4 @@
-"""The configuration of a training run: frozen dataclasses, checked when made, saved with everything they make."""
+"""The configuration of a run: frozen dataclasses, checked when made, saved with everything they make."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
-    """Everything a run depends on. The number of processes is not part of it: it does not change the result."""
+    """Everything a run depends on. The number of processes is no part: it changes nothing."""
 
     name: str
     "Name of the run: the folder under runs/."
@@ -123,7 +123,7 @@ class TrainConfig:
         )
 
     def with_overrides(self, assignments: Iterable[str]) -> TrainConfig:
-        """Return this config with `key.sub=value` texts applied; ConfigError on an unknown key or a bad value."""
+        """Return this config with `key.sub=value` texts applied; ConfigError on a bad key or value."""
         return overrides.apply(self, assignments)
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Random numbers that belong to a sample, not to a process: the same for any number of processes and any resume.
+"""Random numbers that belong to a sample, not to a process: any number of processes draws the same.
 
-Every sample a run ever consumes has a position 0, 1, 2, ... in one global stream. Its random numbers come from the
-counter-based generator Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with the key
-(seed, position), so they depend on nothing else.
+Every sample a run consumes has a position 0, 1, 2, ... in one global stream. Its random numbers come from the
+counter-based generator Philox (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") with the
+key (seed, position), so they depend on nothing else.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def generator(seed: int, position: int, stream: int) -> np.random.Generator:
 class Draws:
     """The random numbers of one batch, a row a sample. Every call moves every sample's generator on alike.
 
-    Attributes: `step` (the optimizer step, 0-based), `positions` (of the samples in the run's stream), `device`.
+    Attributes: `step` (optimizer step, 0-based), `positions` (of the samples in the stream), `device`.
     """
 
     def __init__(

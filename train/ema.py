@@ -10,7 +10,7 @@ from torch import nn
 
 
 class Ema:
-    """An average of the parameters of a module, warmed up as (1 + step) / (10 + step) until it reaches `decay`.
+    """An average of a module's parameters whose decay is (1 + step) / (10 + step) until it reaches `decay`.
 
     Exact to resume: the average itself is the whole state, the step is the run's. Buffers are not averaged.
     """
@@ -49,7 +49,7 @@ class Ema:
             parameter.copy_(value)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Return the average by parameter name; sharded tensors are gathered, so every process has to call it."""
+        """Return the average by parameter name; sharded tensors are gathered, so every process calls it."""
         return {name: _whole(value) for name, value in zip(self.names, self.average, strict=True)}
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What a run needs from the machine: the Accelerator, the clock with its limits and signals, activation checkpointing."""
+"""What a run needs of the machine: the Accelerator, the clock with its limits and signals, saving memory."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def enable_gradient_checkpointing(model: nn.Module) -> None:
 
 
 class Clock:
-    """When to save, when to stop, how fast the run is. Used as a context, it turns SIGTERM and SIGINT into a stop.
+    """When to save, when to stop, how fast the run is. As a context it turns SIGTERM and SIGINT into a stop.
 
     Several processes agree at log steps only, so that no step waits for another process because of the clock.
     """

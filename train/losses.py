@@ -1,7 +1,7 @@
 """Weights of the diffusion loss by noise level, as pure functions.
 
-Min-SNR weighting: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section 3.4.
-The paper weighs the loss on x0 by min(SNR, gamma); predicting epsilon or v scales that error by SNR or SNR + 1.
+Min-SNR weighting: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section
+3.4. The paper weighs the loss on x0 by min(SNR, gamma); epsilon and v scale that error by SNR and SNR + 1.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def weighted_mse(
         predicted: (n, ...).
         wanted: (n, ...).
         weight: (n,) of each sample.
-        mask: Weights within a sample, broadcastable to `predicted` and normalised per sample; None weighs all alike.
+        mask: Weights within a sample, broadcastable to `predicted`, normalised per sample; None: all alike.
     """
     error = (predicted.float() - wanted.float()).square()
     if mask is None:

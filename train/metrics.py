@@ -1,4 +1,4 @@
-"""Running means on the device, and the file metrics.jsonl. Nothing here waits for the device between log rows."""
+"""Running means on the device, and the file metrics.jsonl. Nothing waits for the device between log rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Meter:
         return {"counts": dict(self.counts), "sums": dict(zip(self.sums, values.tolist(), strict=True))}
 
     def load(self, state: Mapping[str, Any], device: torch.device) -> None:
-        """Take over what `state` gave, so that a resumed run writes the row the uninterrupted one would have."""
+        """Take over what `state` gave: a resumed run then writes the row the uninterrupted one would have."""
         self.counts = dict(state["counts"])
         self.sums = {name: torch.tensor(value, device=device) for name, value in state["sums"].items()}
 

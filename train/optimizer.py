@@ -1,4 +1,4 @@
-"""AdamW over the parameter groups of a task: what is decayed, which learning rate each group has, what is clipped."""
+"""AdamW over the parameter groups of a task: what decays, the learning rate of each, what is clipped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SETTINGS = ("lr", "betas", "eps", "weight_decay")
 
 
 def parameter_groups(task: Task, model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Return AdamW's groups: the task's own, filled up from the config, each split by whether weight decay applies.
+    """Return AdamW's groups: the task's own, filled up from the config, each split by weight decay.
 
     Raises ValueError when a trainable parameter is in no group or in two.
     """
@@ -38,8 +38,8 @@ def parameter_groups(task: Task, model: nn.Module, config: OptimizerConfig) -> l
         result += _split(own, settings)
     if left:
         raise ValueError(
-            f"parameter_groups leaves out {len(left)} trainable parameters, such as {next(iter(left.values()))}: "
-            "put them in a group or set requires_grad to False"
+            f"parameter_groups leaves out {len(left)} trainable parameters, such as "
+            f"{next(iter(left.values()))}: put them in a group or set requires_grad to False"
         )
     return result
 
@@ -58,7 +58,7 @@ def set_learning_rates(optimizer: Any, config: TrainConfig, step: int) -> None:
 
 
 def restore_settings(optimizer: Any, groups: list[dict[str, Any]]) -> None:
-    """Put the config's settings back after a checkpoint brought its own, so that overrides count on resume."""
+    """Put the config's settings back after a checkpoint brought its own: overrides count on resume."""
     for group, settings in zip(optimizer.param_groups, groups, strict=True):
         group.update({key: settings[key] for key in (*_SETTINGS, "base_lr")})
 

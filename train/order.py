@@ -1,4 +1,4 @@
-"""The order of the data: a pure function of (seed, position), and the loader that reads it from any position."""
+"""The order of the data: a pure function of (seed, position), and the loader that starts anywhere in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Order:
-    """Position in the run's stream -> index in the dataset: a fresh permutation of the whole dataset each epoch."""
+    """Position in the run's stream -> index in the dataset: another whole permutation each epoch."""
 
     def __init__(self, length: int, seed: int) -> None:
         if length < 1:
@@ -38,8 +38,8 @@ class Order:
 class Share:
     """The positions that one process takes of every batch, split into equal parts.
 
-    A batch at `start` covers start .. start + batch_size. Process `rank` of `processes` takes the rank-th run of
-    them, so that neither the number of processes nor the accumulation changes which samples make a step.
+    A batch at `start` covers start .. start + batch_size. Process `rank` of `processes` takes the rank-th run
+    of them, so that neither the number of processes nor the accumulation changes which samples make a step.
     """
 
     batch_size: int

@@ -21,7 +21,7 @@ class ConfigError(ValueError):
 
 
 def plain(value: Any) -> Any:
-    """Return a dataclass as nested dicts of JSON types; a class attribute `kind` is kept as the key "kind"."""
+    """Return a dataclass as nested dicts of JSON types; a class attribute `kind` becomes the key "kind"."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         head = {"kind": value.kind} if hasattr(value, "kind") else {}
         return head | {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
@@ -33,7 +33,7 @@ def plain(value: Any) -> Any:
 
 
 def parse(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
-    """Build the dataclass `cls` from a mapping; raise ConfigError on an unknown key or a value of the wrong type."""
+    """Build the dataclass `cls` from a mapping; ConfigError on an unknown key or a value of a wrong type."""
     hints = _hints(cls)
     values = {}
     for key, value in data.items():
@@ -48,7 +48,7 @@ def parse(cls: type[T], data: Mapping[str, Any], path: str = "") -> T:
 
 
 def apply(config: T, assignments: typing.Iterable[str]) -> T:
-    """Return `config` with every `key.sub=value` of `assignments` applied, each value parsed to its field's type."""
+    """Return `config` with every `key.sub=value` applied, each value parsed to the type of its field."""
     for assignment in assignments:
         key, separator, text = assignment.partition("=")
         if not separator:
@@ -87,7 +87,7 @@ def _assign(config: Any, keys: list[str], text: str, path: str) -> Any:
 
 
 def _read(text: str) -> Any:
-    """Turn command-line text into what the type check expects: none, a list for commas or brackets, else text."""
+    """Turn command-line text into what the type check expects: None, a list (commas, brackets) or text."""
     if text.lower() in ("none", "null"):
         return None
     if text[:1] in "([" or "," in text:

@@ -9,7 +9,7 @@ recipe and `dataclasses.replace`:
         "VAE for 64 px portraits, 16x16 latents."
         from train.tasks.vae import VaeConfig
 
-        return TrainConfig(name="vae-64", task=VaeConfig(size=64), optimizer=OptimizerConfig(lr=3e-4), steps=20_000)
+        return TrainConfig(name="vae-64", task=VaeConfig(size=64), optimizer=OptimizerConfig(lr=3e-4))
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ def factor(
 ) -> float:
     """Return the share of the base learning rate that step `step` (0-based) of `steps` uses.
 
-    `warmup` steps rise linearly from 1/warmup to 1. "cosine" and "linear" then fall to `final` at the last step.
+    `warmup` steps rise linearly from 1/warmup to 1. "cosine" and "linear" then fall to `final` at the end.
     "constant" stays at 1 and falls linearly to `final` over the last `cooldown` steps: a constant run can be
     stopped and extended at will, and the cooldown be done at the end (warmup-stable-decay, Hu et al. 2024,
     MiniCPM, section 4).

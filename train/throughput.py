@@ -28,7 +28,7 @@ def matmul_peak(device: torch.device, dtype: torch.dtype, seconds: float = 0.4) 
 def flops(module: nn.Module, forward: Callable[[], torch.Tensor]) -> float:
     """Return the FLOPs of one forward and backward pass; leaves gradients empty and buffers as they were.
 
-    Attention runs as plain matrix products while counting, because fused CPU kernels are not counted by torch.
+    Attention runs as plain matrix products while counting: torch does not count the fused CPU kernels.
     Activation checkpointing counts what is really computed, the second forward included.
     """
     buffers = {name: buffer.detach().clone() for name, buffer in module.named_buffers()}
@@ -65,4 +65,5 @@ class Speed:
         return samples_per_second * self.flops_per_sample / self.peak
 
     def __str__(self) -> str:
-        return f"{self.flops_per_sample / 1e9:.3g} GFLOP a sample, matmul peak {self.peak / 1e9:.4g} GFLOP/s a process"
+        work, peak = self.flops_per_sample / 1e9, self.peak / 1e9
+        return f"{work:.3g} GFLOP a sample, matmul peak {peak:.4g} GFLOP/s a process"

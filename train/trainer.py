@@ -1,4 +1,4 @@
-"""The training loop. Device, precision and sharding belong to accelerate; what is trained belongs to the task."""
+"""The training loop. Device, precision and sharding are accelerate's; what is trained is the task's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class LossModule(nn.Module):
-    """The loss as a module: its forward pass is all of a task's loss, so that DDP and FSDP see one forward call."""
+    """The loss as a module: its forward is the task's whole loss, so DDP and FSDP see one forward call."""
 
     def __init__(self, task: Task, model: nn.Module) -> None:
         super().__init__()
@@ -118,12 +118,12 @@ class Trainer:
         self.position += self.config.batch_size
 
     def log(self) -> None:
-        """Write a row of means to metrics.jsonl and the trackers; stop the run when the loss is not finite."""
+        """Write a row of means to metrics.jsonl and the trackers; end the run if the loss is not finite."""
         row = self.meter.means(self.accelerator)
         if not math.isfinite(row["loss"]):
             raise FloatingPointError(
-                f"the loss is {row['loss']} at step {self.step_count}: lower optimizer.lr, lengthen optimizer.warmup or "
-                "set mixed_precision=no, and continue with --resume from the last checkpoint"
+                f"the loss is {row['loss']} at step {self.step_count}: lower optimizer.lr, lengthen "
+                "optimizer.warmup or set mixed_precision=no, and --resume from the last checkpoint"
             )
         row |= {"lr": self.optimizer.param_groups[0]["lr"], "epoch": self.position / len(self.data)}
         row["samples_per_s"] = rate = self.clock.rate(self.position)
@@ -203,7 +203,7 @@ class Trainer:
 
     @contextmanager
     def evaluation_model(self) -> Iterator[nn.Module]:
-        """Yield the task's model in eval mode with the averaged weights; a sharded one is gathered into a copy."""
+        """Yield the model in eval mode with the averaged weights; a sharded one is gathered into a copy."""
         if checkpoint.is_sharded(self.accelerator):
             yield self._gathered()
             return
@@ -245,8 +245,9 @@ class Trainer:
             parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad
         )
         self._say(
-            f"{config.name}: {parameters / 1e6:.2f} M parameters, {len(self.data)} samples, steps {self.step_count}.."
-            f"{config.steps} of {config.batch_size} samples on {self.share.processes} x {self.accelerator.device}"
+            f"{config.name}: {parameters / 1e6:.2f} M parameters, {len(self.data)} samples, "
+            f"steps {self.step_count}..{config.steps} of {config.batch_size} samples "
+            f"on {self.share.processes} x {self.accelerator.device}"
             + (f", {self.speed}" if self.speed else "")
         )
         self.clock.start(self.position)
@@ -296,8 +297,8 @@ class Trainer:
         steps = checkpoint.all_steps(self.folder / "checkpoints")
         if steps and not resume:
             raise FileExistsError(
-                f"{self.folder} already holds a run at step {steps[-1]}: add --resume to continue it, or choose "
-                "another name=NAME"
+                f"{self.folder} already holds a run at step {steps[-1]}: add --resume to continue it, or "
+                "choose another name=NAME"
             )
         if self.accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)

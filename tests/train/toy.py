@@ -1,4 +1,4 @@
-"""A tiny task for the tests of the loop; run as a script it is `python -m train` with this task registered."""
+"""A tiny task for the tests of the loop; as a script it is `python -m train` with this task registered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Map-style datasets that return plain dicts: WebDataset shards, image folders, caches of precomputed arrays."""
+"""Map-style datasets of plain dicts: WebDataset shards, image folders, caches of precomputed arrays."""
 
 from train.data.cache import ArrayCache, write_cache
 from train.data.folder import ImageFolder

@@ -1,4 +1,4 @@
-"""Arrays computed once and read many times: latents, embeddings, token ids. Memory-mapped .npy files in a folder."""
+"""Arrays computed once and read often (latents, embeddings, tokens): memory-mapped .npy files in a folder."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ PICTURES = {"png", "webp", "jpg", "jpeg"}
 
 
 def field_name(extension: str) -> str:
-    """Return the key of a sample's dict for a member's extension: png -> image, parsing.png -> parsing, json -> labels."""
+    """Return a member's key in the sample: png -> image, parsing.png -> parsing, json -> labels."""
     name, _, kind = extension.rpartition(".")
     if name:
         return name

@@ -1,7 +1,7 @@
 """WebDataset tar shards as a map-style dataset: random access by offset into the tars, nothing is unpacked.
 
-A folder holds NAME-00000.tar (members KEY.png, KEY.json, KEY.parsing.png, KEY.landmarks.npy, ...), a parquet file of
-the same stem with a flat row a sample, and NAME-00000.json, written last, which marks the shard as complete.
+A folder holds NAME-00000.tar (members KEY.png, KEY.json, KEY.parsing.png, KEY.landmarks.npy, ...), a parquet
+file of the same stem with a flat row a sample, and NAME-00000.json, written last, which marks it whole.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Member = tuple[int, int]
 
 
 class ShardDataset:
-    """Samples of all complete shards in one or several folders, in the order of the file names and of the tars.
+    """Samples of all complete shards of one or several folders, in the order of file names and tars.
 
-    A sample is a dict: "key" and the chosen fields, for example "image" (h, w, 3) uint8, "labels" dict, "parsing"
-    (h, w) uint8, "landmarks" (68, 2) float32 in pixels.
+    A sample is a dict: "key" and the chosen fields, for example "image" (h, w, 3) uint8, "labels" dict,
+    "parsing" (h, w) uint8, "landmarks" (68, 2) float32 in pixels.
 
     Args:
         folders: A folder of shards, or several.
@@ -109,7 +109,7 @@ def complete_shards(folder: Path) -> list[Path]:
     tars = sorted(tar for tar in folder.glob("*.tar") if tar.with_suffix(".json").exists())
     if not tars:
         raise FileNotFoundError(
-            f"{folder}: no complete shard (NAME-00000.tar with NAME-00000.json beside it); write some with `mien heads`"
+            f"{folder}: no complete shard (NAME-00000.tar and NAME-00000.json); `mien heads` writes them"
         )
     return tars
 

@@ -81,7 +81,7 @@ class Task(Protocol):
 
     @abstractmethod
     def build(self) -> nn.Module:
-        """Return one module with everything trainable; torch's generator has been seeded with the run's seed."""
+        """Return one module with everything trainable; torch's generator is seeded with the run's seed."""
 
     @abstractmethod
     def dataset(self) -> Any:
@@ -101,11 +101,11 @@ class Task(Protocol):
 
     @abstractmethod
     def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
-        """Measure the averaged weights; write pictures named after `step` into `folder`. Runs without gradients."""
+        """Measure the averaged weights without gradients; write pictures named after `step` to `folder`."""
 
     @abstractmethod
     def export(self, model: nn.Module, folder: Path) -> None:
-        """Write the averaged weights into the empty `folder` as safetensors, in the layout `from_pretrained` reads."""
+        """Write the averaged weights as safetensors into `folder`, as `from_pretrained` reads them."""
 
     def place(self, device: torch.device) -> None:
         """Move frozen helpers to the device; called once, before the first step."""
@@ -115,14 +115,14 @@ class Task(Protocol):
         return dataset[index]
 
     def parameter_groups(self, model: nn.Module) -> Groups:
-        """Return the optimizer's groups: "params" and, where they differ from the config, lr, betas, eps, weight_decay.
+        """Return the optimizer's groups: "params" and any of "name", "lr", "betas", "eps", "weight_decay".
 
         Every group is clipped apart. Biases and norms are taken out of the weight decay afterwards.
         """
         return [{"params": list(model.parameters())}]
 
     def describe(self) -> dict[str, str]:
-        """Return texts for the model card: any of summary, data, data_licence, licence, intended_use, limits."""
+        """Return texts for the card: any of summary, data, data_licence, licence, intended_use, limits."""
         return {}
 
 

@@ -1,0 +1,43 @@
+"""Fixtures of the training tests: the toy task, and a runner for whole runs in a process of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    """The module toy.py, with its task and recipe registered."""
+    if "train_toy" not in sys.modules:
+        spec = importlib.util.spec_from_file_location("train_toy", HERE / "toy.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["train_toy"] = module
+        spec.loader.exec_module(module)
+    return sys.modules["train_toy"]
+
+
+@pytest.fixture
+def run_toy(tmp_path):
+    """Run the toy recipe in a process of its own (several with `processes`); return the finished process."""
+
+    def run(*arguments: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
+        # fmt: off
+        many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+        # fmt: on
+        command = [sys.executable, *(many if processes > 1 else []), str(HERE / "toy.py"), "toy"]
+        command += ["--runs", str(tmp_path), "--cpu", *arguments]
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+
+    return run
