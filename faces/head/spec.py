@@ -164,8 +164,8 @@ class HeadSpec(_Frozen):
             "light": self.lights.name,
             "background": self.background.name,
             "cloth_colour": look.cloth_colour,
-            "makeup": [layer.model_dump() for layer in look.makeup],
-            "marks": [mark.model_dump() for mark in identity.marks],
+            "makeup": [layer.model_dump(mode="json") for layer in look.makeup],
+            "marks": [mark.model_dump(mode="json") for mark in identity.marks],
         }
 
 
