@@ -1,6 +1,6 @@
-"""How much of a step is the loop: samples/s of Trainer.step beside the bare forward, backward and optimizer step.
+"""How much of a step is the loop: Trainer.step beside the bare forward, backward and optimizer step.
 
-Run `python bench/train_throughput.py [--width 64] [--batch-size 16] [--steps 30]`; prints a table for this machine.
+`python bench/train_throughput.py [--width 64] [--batch-size 16] [--steps 30]` prints a table of this machine.
 """
 
 from __future__ import annotations
@@ -107,10 +107,10 @@ def main() -> None:
 
 
 def _measure(trainer: Trainer, steps: int) -> dict[str, list[float]]:
-    """Return seconds a step of each variant; the variants take turns, so that a busy machine slows all alike."""
-    speed = trainer._measure_speed()
-    stream = iter(trainer._loader(0))
-    batch, draws = trainer._place(next(iter(trainer._loader(0))))
+    """Return seconds a step of each variant; they take turns, so that a busy machine slows all alike."""
+    trainer.speed = trainer.measure_speed()
+    stream = iter(trainer.loader(0))
+    batch, draws = trainer.place(next(iter(trainer.loader(0))))
     optimizer, model = trainer.optimizer, trainer.model
     noise, levels = draws.normal(12, 16, 16), draws.integers(0, 1000)
 
@@ -133,15 +133,15 @@ def _measure(trainer: Trainer, steps: int) -> dict[str, list[float]]:
                 torch.accelerator.synchronize()
             if turn >= 3:
                 seconds[name].append(time.perf_counter() - start)
-    trainer.speed = speed
     return seconds
 
 
 def _print(trainer: Trainer, seconds: dict[str, list[float]]) -> None:
     count = trainer.config.batch_size
     device = trainer.accelerator.device
+    machine = f"{platform.machine()}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}"
     lines = [
-        f"{platform.machine()}, {device}, {torch.get_num_threads()} threads, torch {torch.__version__}; {trainer.speed}",
+        f"{machine}; {trainer.speed}",
         f"{'variant':14} {'ms/step':>9} {'samples/s':>10} {'of peak':>8} {'ratio':>6}",
     ]
     reference = statistics.median(seconds["bare step"])

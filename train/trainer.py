@@ -80,7 +80,7 @@ class Trainer:
         config = self.config
         self._start()
         with self.clock:
-            stream = iter(self._loader(config.workers))
+            stream = iter(self.loader(config.workers))
             while self.step_count < config.steps and not self.clock.stop:
                 self.step(stream)
                 is_log_step = self._is_every(config.log_every)
@@ -104,7 +104,7 @@ class Trainer:
         # Dropout and the like: a function of (seed, step, process), so there is no generator state to save.
         torch.manual_seed(_mix(self.config.seed, self.step_count, self.accelerator.process_index))
         for _ in range(self.config.accumulation):
-            batch, draws = self._place(next(stream))
+            batch, draws = self.place(next(stream))
             with self.accelerator.accumulate(self.module):
                 loss, values = self.module(batch, draws)
                 self.accelerator.backward(loss)
@@ -222,7 +222,8 @@ class Trainer:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.gradient_checkpointing:
             launch.enable_gradient_checkpointing(self.model)
-        self.data = self.task.dataset()
+        with accelerator.main_process_first():  # it may write a cache that the others then read
+            self.data = self.task.dataset()
         self.groups = optimizer.parameter_groups(self.task, self.model, config.optimizer)
         is_deepspeed = accelerator.distributed_type is DistributedType.DEEPSPEED
         if is_deepspeed:
@@ -238,7 +239,7 @@ class Trainer:
 
     def _start(self) -> None:
         config = self.config
-        self.speed = self._measure_speed() if config.measure_peak else None
+        self.speed = self.measure_speed() if config.measure_peak else None
         if config.trackers:
             self.accelerator.init_trackers(config.name, config={"config": str(config.to_dict())})
         parameters = sum(
@@ -252,8 +253,9 @@ class Trainer:
         )
         self.clock.start(self.position)
 
-    def _measure_speed(self) -> throughput.Speed:
-        batch, draws = self._place(next(iter(self._loader(workers=0))))
+    def measure_speed(self) -> throughput.Speed:
+        """Count the work of one sample and measure the matmul peak of this process."""
+        batch, draws = self.place(next(iter(self.loader(workers=0))))
         torch.manual_seed(self.config.seed)
         work = throughput.flops(self.loss_module, lambda: self.loss_module(batch, draws)[0])
         precision = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[
@@ -262,10 +264,12 @@ class Trainer:
         peak = throughput.matmul_peak(self.accelerator.device, precision)
         return throughput.Speed(peak=peak, flops_per_sample=work / self.share.part)
 
-    def _loader(self, workers: int) -> Any:
+    def loader(self, workers: int) -> Any:
+        """Return the endless loader of this process's batches from the present position on."""
         return order.loader(self.task, self.data, self.config.seed, self.share, self.position, workers)
 
-    def _place(self, batch: Batch) -> tuple[Batch, Draws]:
+    def place(self, batch: Batch) -> tuple[Batch, Draws]:
+        """Return a batch on the device and the draws of its samples."""
         positions = batch.pop("position").tolist()
         device = self.accelerator.device
         draws = Draws(self.config.seed, positions, self.step_count, device)

@@ -31,13 +31,11 @@ def run_toy(tmp_path):
     """Run the toy recipe in a process of its own (several with `processes`); return the finished process."""
 
     def run(*arguments: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
-        # fmt: off
         many = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        # fmt: on
         command = [sys.executable, *(many if processes > 1 else []), str(HERE / "toy.py"), "toy"]
         command += ["--runs", str(tmp_path), "--cpu", *arguments]
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
 
     return run
