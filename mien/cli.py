@@ -1,0 +1,244 @@
+"""The command `mien`. Every command imports what it needs when it runs, so that `mien --help` is instant.
+
+Exit status: 0 when all went well, 1 when a bar failed or the input or machine is at fault, 2 for wrong usage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+import mien
+from mien import progress
+from mien.errors import OneLineErrors
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Faces by diffusion: portraits that keep an identity, labelled datasets, and their training.",
+)
+generate = typer.Typer(no_args_is_help=True, help="Make a labelled synthetic dataset.")
+app.add_typer(generate, name="generate")
+
+console = Console(highlight=False)
+
+Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
+Model = Annotated[str, typer.Option(help='"mini" (bundled), a folder or a hub id.')]
+Device = Annotated[str | None, typer.Option(help="For example cpu; by default the best one present.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes; changes no byte of the result.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(mien.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Show what is installed, which device and weights there are, and how to get what is missing."""
+    from mien.doctor import as_table, examine
+
+    findings = examine()
+    if as_json:
+        _print_json([finding.to_json() for finding in findings])
+    else:
+        console.print(as_table(findings))
+    if any(finding.status == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(
+    reference: Annotated[Path | None, typer.Option(help="A photograph of your own to start from.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the page and the pictures.")] = Path("out/demo"),
+    identities: Annotated[int, typer.Option(min=2, help="Identities of the dataset.")] = 50,
+    images_per_id: Annotated[int, typer.Option(min=1)] = 4,
+    seed: Seed = 0,
+    model: Model = "mini",
+    workers: Workers = None,
+) -> None:
+    """Make portraits, a small dataset and one page that shows them."""
+    from mien.demo import Demo, run
+
+    settings = Demo(
+        out=out,
+        photo=reference,
+        identities=identities,
+        images_per_id=images_per_id,
+        seed=seed,
+        model=model,
+        workers=workers,
+    )
+    page = run(settings)
+    console.print(f"Open {page}", soft_wrap=True)
+
+
+@app.command()
+def heads(
+    count: Annotated[int, typer.Option(min=1, help="Pictures in all.")],
+    out: Annotated[Path, typer.Option(help="Folder of the shards; finished ones are kept.")],
+    size: Annotated[int, typer.Option(min=16, help="Pixels of a side.")] = 128,
+    seed: Seed = 0,
+    pictures_per_identity: Annotated[int, typer.Option(min=1, help="States and looks of one head.")] = 4,
+    makehuman: Annotated[
+        Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
+    ] = None,
+    workers: Workers = None,
+) -> None:
+    """Render labelled heads with exact ground truth, as WebDataset shards. Resumable."""
+    from faces.head.dataset import write_heads
+
+    with progress.counted("heads", count) as done:
+        folder = write_heads(
+            count=count,
+            out=out,
+            size=size,
+            seed=seed,
+            makehuman=makehuman,
+            workers=workers,
+            pictures_per_identity=pictures_per_identity,
+            progress=done,
+        )
+    console.print(f"{count} heads in {folder}", soft_wrap=True)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def train(context: typer.Context) -> None:
+    """Train a recipe: `mien train RECIPE key=value ... --resume`; all of them: `mien train --list`."""
+    from train.__main__ import main as run_training
+
+    raise typer.Exit(run_training(context.args))
+
+
+@app.command()
+def portrait(
+    reference: Annotated[list[Path], typer.Argument(help="One or more photographs of one person.")],
+    prompt: Annotated[str, typer.Option(help="What the portrait shows.")] = "portrait of a person",
+    negative_prompt: Annotated[str, typer.Option(help="What it shall not show.")] = "",
+    out: Annotated[Path, typer.Option(help="PNG file; -1, -2, ... is added for several.")] = Path(
+        "portrait.png"
+    ),
+    count: Annotated[int, typer.Option(min=1, max=64, help="Portraits.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
+    guidance: Annotated[float, typer.Option(min=1.0, help="Guidance scale.")] = 2.5,
+    identity: Annotated[float, typer.Option(min=0.0, max=2.0, help="Strength of the identity.")] = 1.0,
+    seed: Seed = 0,
+    model: Model = "mini",
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make portraits of the person in REFERENCE."""
+    from mien.portrait import PortraitRequest, make
+
+    request = PortraitRequest(
+        references=tuple(reference),
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        out=out,
+        count=count,
+        steps=steps,
+        guidance=guidance,
+        identity=identity,
+        seed=seed,
+        model=model,
+        device=device,
+    )
+    made = make(request)
+    if as_json:
+        _print_json(made)
+    else:
+        for row in made:
+            console.print(row["file"], soft_wrap=True)
+
+
+@generate.command()
+def identities(
+    out: Annotated[Path, typer.Option(help="Folder of the dataset; a finished part is kept.")],
+    ids: Annotated[int, typer.Option(min=1, help="Identities.")] = 50,
+    images_per_id: Annotated[int, typer.Option(min=1, help="Pictures of each.")] = 10,
+    seed: Seed = 0,
+    recipe: Annotated[
+        Path | None, typer.Option(help="YAML file with settings instead of these options.")
+    ] = None,
+    format: Annotated[str, typer.Option(help="webdataset, folder or parquet.")] = "webdataset",
+    model: Model = "mini",
+    device: Device = None,
+    workers: Workers = None,
+    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    shards: Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Remove the dataset in the folder first.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make new synthetic identities in varied pose, expression, light, age and hair."""
+    from mien.generate import identities_recipe, make, parse_range
+
+    plan = identities_recipe(
+        recipe, {"ids": ids, "images_per_id": images_per_id, "seed": seed, "format": format, "model": model}
+    )
+    run = make(
+        plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
+    )
+    if as_json:
+        _print_json(run)
+    else:
+        for name, value in run.items():
+            console.print(f"{name:12} {value}", soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    task: Annotated[str, typer.Argument(help="portrait or identities.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the lines there.")
+    ] = None,
+    model: Model = "mini",
+    device: Device = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of the held-out heads.")] = None,
+    dataset: Annotated[Path | None, typer.Option(help="Dataset that is judged, for identities.")] = None,
+    plots: Annotated[Path | None, typer.Option(help="Folder for plots and sample sheets.")] = None,
+) -> None:
+    """Measure every bar of a task; exit status 0 only when all pass."""
+    from gen.evaluation import bars
+
+    with progress.shared(f"evaluate {task}") as report:
+        lines = bars.evaluate(
+            task, quick, json_file, model, device, data=data, dataset=dataset, plots=plots, progress=report
+        )
+    console.print(bars.as_table(lines, f"{task}{', quick' if quick else ''}"))
+    failed = [line.name for line in lines if not line.passed]
+    if failed:
+        console.print(f"{len(failed)} of {len(lines)} bars missed: {', '.join(failed)}", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="mien")

@@ -1,0 +1,103 @@
+"""What `mien portrait` does: one person's pictures and a prompt to portrait files with provenance."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortraitRequest:
+    """What is asked for."""
+
+    references: tuple[Path, ...]
+    """Pictures of one person."""
+    prompt: str
+    negative_prompt: str = ""
+    out: Path = Path("portrait.png")
+    count: int = 1
+    steps: int = 20
+    guidance: float = 2.5
+    identity: float = 1.0
+    seed: int = 0
+    """Of the first portrait; the next ones use the numbers that follow, so each can be made again alone."""
+    model: str = "mini"
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the command line cannot."""
+        if self.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+            raise ValueError(f"{self.out}: the suffix tells the format, permitted: .png .jpg .jpeg .webp")
+        missing = [str(path) for path in self.references if not path.is_file()]
+        if missing:
+            raise FileNotFoundError(f"{', '.join(missing)}: no such picture")
+
+    def files(self) -> list[Path]:
+        """Return the file of each portrait."""
+        if self.count == 1:
+            return [self.out]
+        return [self.out.with_stem(f"{self.out.stem}-{number}") for number in range(1, self.count + 1)]
+
+
+def make(request: PortraitRequest) -> list[dict[str, Any]]:
+    """Make and save the portraits; return a row of facts for each."""
+    import torch
+    from pipelines.portrait.pipeline import PortraitPipeline
+
+    from faces.provenance import save_image
+
+    pipe = PortraitPipeline.from_pretrained(request.model)
+    if request.device:
+        pipe.to(request.device)
+    seeds = [request.seed + number for number in range(request.count)]
+    output = pipe(
+        image=[str(path) for path in request.references],
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        num_images_per_prompt=request.count,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance,
+        identity_scale=request.identity,
+        generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+    )
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for path, image, seed in zip(request.files(), output.images, seeds, strict=True):
+        save_image(image, path, record(request.model, request.prompt, seed, request.steps))
+        rows.append({"file": str(path), "seed": seed, "prompt": request.prompt, "model": request.model})
+    return rows
+
+
+def record(model: str, prompt: str, seed: int, steps: int) -> Any:
+    """Return the provenance of a portrait."""
+    from faces.provenance import Provenance, prompt_hash
+
+    return Provenance(
+        digital_source_type="trainedAlgorithmicMedia",
+        pipeline="PortraitPipeline",
+        model=model_name(model),
+        model_sha256=model_digest(model),
+        seed=seed,
+        steps=steps,
+        prompt_sha256=prompt_hash(prompt),
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def model_digest(model: str) -> str:
+    """Hash "mini", a folder or a hub id: the SHA-256 of its files' names and their own SHA-256."""
+    from gen.models import fingerprint
+
+    return hashlib.sha256(json.dumps(fingerprint(model), sort_keys=True).encode()).hexdigest()
+
+
+def model_name(model: str) -> str:
+    """Name a model without the folders it lies in: a path tells about the machine and its user."""
+    if model == "mini" or re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        return model
+    return Path(model).name
