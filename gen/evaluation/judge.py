@@ -6,11 +6,13 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 from faces import vocabulary
 
@@ -99,15 +101,15 @@ def require_independent(judge: nn.Module, components: Mapping[str, object]) -> N
     """
     own = fingerprints(judge.state_dict().items())
     for name, component in components.items():
-        if not isinstance(component, torch.nn.Module):
-            continue
-        shared = own.keys() & fingerprints(component.state_dict().items()).keys()
-        if shared:
-            tensors = ", ".join(sorted(own[digest] for digest in shared)[:3])
-            raise JudgeIsNotIndependent(
-                f"{name}: holds {len(shared)} weights of the judge ({tensors}); "
-                "what guides generation must not score it"
-            )
+        if isinstance(component, torch.nn.Module):
+            _refuse_shared(own, fingerprints(component.state_dict().items()), name)
+
+
+def require_independent_files(judge: nn.Module, folder: Path) -> None:
+    """Assert the same of every *.safetensors file of a model folder; raises as `require_independent` does."""
+    own = fingerprints(judge.state_dict().items())
+    for path in sorted(folder.rglob("*.safetensors")):
+        _refuse_shared(own, fingerprints(load_file(path).items()), path.relative_to(folder).as_posix())
 
 
 def fingerprints(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
@@ -120,6 +122,16 @@ def fingerprints(tensors: Iterable[tuple[str, torch.Tensor]]) -> dict[str, str]:
         if values.min() != values.max():
             digests[hashlib.sha256(values.numpy().tobytes()).hexdigest()] = name
     return digests
+
+
+def _refuse_shared(own: Mapping[str, str], other: Mapping[str, str], name: str) -> None:
+    shared = own.keys() & other.keys()
+    if shared:
+        tensors = ", ".join(sorted(own[digest] for digest in shared)[:3])
+        raise JudgeIsNotIndependent(
+            f"{name}: holds {len(shared)} weights of the judge ({tensors}); "
+            "what guides generation must not score it"
+        )
 
 
 def _resized(images: np.ndarray) -> np.ndarray:

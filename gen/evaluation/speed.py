@@ -74,7 +74,8 @@ def run(model: str, data: Path, sizes: list[int], repeats: int) -> dict[str, Any
         command += ["--repeats", str(repeats), "--sizes", *map(str, sizes)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            raise RuntimeError(f"speed of {model}: the benchmark failed: {done.stderr.strip()[-500:]}")
+            reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
+            raise RuntimeError(f"speed of {model}: the benchmark failed: {reason}")
         return json.loads(out.read_text())
 
 

@@ -1,8 +1,8 @@
 """Stand-ins of the judge and the pipeline in a world where a picture spells out what it shows.
 
 A picture is a 16 x 16 grid of cells of 8 px. Rows 0 to 3 hold the identity, row 5 the state, row 6 the action
-units; the rest is texture. The judge reads the cells back without error, so every metric of the evaluation has a
-known value for a perfect pipeline and for pipelines with one planted fault.
+units; the rest is texture. The judge reads the cells back without error, so every metric of the evaluation
+has a known value for a perfect pipeline and for pipelines with one planted fault.
 """
 
 from __future__ import annotations

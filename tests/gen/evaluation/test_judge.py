@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent
+from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent, require_independent_files
 from tests.gen.evaluation import standins
 
 
@@ -51,6 +52,16 @@ def test_a_copy_of_the_judge_is_found_in_any_precision_under_any_name():
         thief.weight.data = judge.weight.data.to(precision)
         with pytest.raises(JudgeIsNotIndependent, match="image_encoder: holds 1 weights"):
             require_independent(judge, {"unet": apart, "image_encoder": thief})
+
+
+def test_files_of_a_model_are_searched(tmp_path):
+    judge = standins.StandInJudge()
+    (tmp_path / "unet").mkdir()
+    save_file({"weight": torch.randn(10, 10)}, tmp_path / "unet" / "model.safetensors")
+    require_independent_files(judge, tmp_path)
+    save_file({"renamed": judge.weight.detach().half()}, tmp_path / "unet" / "copy.safetensors")
+    with pytest.raises(JudgeIsNotIndependent, match="unet/copy.safetensors: holds 1 weights"):
+        require_independent_files(judge, tmp_path)
 
 
 def test_constant_and_tiny_tensors_do_not_count():
