@@ -1,0 +1,1 @@
+"""Labelled synthetic face datasets: recipe -> plan -> workers -> checks -> shards."""

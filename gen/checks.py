@@ -1,0 +1,155 @@
+"""What is measured on every generated face, and the cascade of checks that keeps it or turns it down.
+
+Only the detector, the landmarks and the identity encoder of the pipeline itself are used; the networks that
+evaluation scores with never choose samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+_FACE_SIDE = 112
+_NOSE_DEPTH = 0.55
+"""How far the tip of the nose stands before the eyes, in distances between the eyes (an average head)."""
+
+
+class Thresholds(BaseModel):
+    """Limits of the checks, all absolute, so that equal samples get equal verdicts in every dataset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    contrast: float = Field(0.03, ge=0, le=1)
+    """Least standard deviation of the pixels, 0..1: a black or grey image is no face."""
+    face_size: float = Field(0.2, ge=0, le=1)
+    """Least side of the face's box as a share of the image's side."""
+    sharpness: float = Field(0.0, ge=0)
+    """Least sharpness (see `sharpness`); 0 measures without rejecting."""
+    similarity: float = Field(0.3, ge=-1, le=1)
+    """Least cosine between a sample and the reference of its identity."""
+    margin: float = Field(0.0, ge=-1, le=1)
+    """How much nearer a sample must be to its own reference than to that of any other identity."""
+
+
+Check = Callable[[dict[str, Any], Thresholds], str | None]
+
+
+def sharpness(image: np.ndarray, box: np.ndarray) -> float:
+    """Variance of the Laplacian of the face at 112 px, grey levels 0..1, times 1000.
+
+    Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", 2000 (LAPV). A fixed size makes it
+    independent of the image's; it is an absolute number, to be compared with renders or photographs of the
+    user's.
+
+    Args:
+        image: (h, w, 3) uint8.
+        box: (4,) left, top, right, bottom in pixels.
+    """
+    height, width = image.shape[:2]
+    left, top = (int(max(0, round(float(value)))) for value in box[:2])
+    right, bottom = int(min(width, round(float(box[2])))), int(min(height, round(float(box[3]))))
+    crop = image[top : max(bottom, top + 2), left : max(right, left + 2)]
+    grey = cv2.cvtColor(np.ascontiguousarray(crop), cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    return float(cv2.Laplacian(cv2.resize(grey, (_FACE_SIDE, _FACE_SIDE)), cv2.CV_32F).var() * 1000)
+
+
+def geometry(landmarks: np.ndarray) -> dict[str, float]:
+    """Estimate pose and openings by simple ratios of 68 landmarks, (68, 2) pixels.
+
+    Returns:
+        yaw_deg (positive towards the right side of the image; the nose tip's offset between the eyes, as a
+        rotation), roll_deg, mouth_open and eyes_open (in distances between the eyes).
+    """
+    points = np.asarray(landmarks, np.float64)
+    left, right = points[36:42].mean(0), points[42:48].mean(0)
+    across = right - left
+    distance = max(float(np.hypot(*across)), 1e-6)
+    along = across / distance
+    offset = float((points[30] - (left + right) / 2) @ along)
+    down = np.array([-along[1], along[0]])
+    lids = points[[41, 40, 47, 46]] - points[[37, 38, 43, 44]]
+    return {
+        "yaw_deg": float(np.degrees(np.arctan2(offset, _NOSE_DEPTH * distance))),
+        "roll_deg": float(np.degrees(np.arctan2(across[1], across[0]))),
+        "mouth_open": float((points[66] - points[62]) @ down) / distance,
+        "eyes_open": float((lids @ down).mean()) / distance,
+    }
+
+
+def contrast(image: np.ndarray) -> float:
+    """Standard deviation of the pixels of an (h, w, 3) uint8 image, 0..1."""
+    return float(image.std() / 255)
+
+
+def verdict(measured: dict[str, Any], limits: Thresholds) -> tuple[str | None, str]:
+    """Send measurements through the cascade.
+
+    Returns:
+        The first check that turns the sample down and its reason in words; (None, "") when it is kept.
+    """
+    for name, check in CASCADE.items():
+        reason = check(measured, limits)
+        if reason:
+            return name, reason
+    return None, ""
+
+
+def waterfall(rejected_by: list[str | None]) -> list[tuple[str, int, int]]:
+    """Count what passes from stage to stage: (check, samples that reach it, samples that it turns down)."""
+    left, rows = len(rejected_by), []
+    for name in ("error", *CASCADE):
+        lost = rejected_by.count(name)
+        rows.append((name, left, lost))
+        left -= lost
+    return rows
+
+
+def _contrast(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    value = measured["contrast"]
+    return f"contrast {value:.3f}, at least {limits.contrast:g} wanted" if value < limits.contrast else None
+
+
+def _one_face(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    found = measured["faces_found"]
+    return None if found == 1 else f"{found or 'no'} face{'s' if found > 1 else ''} found, exactly one wanted"
+
+
+def _size(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    value = measured["face_size"]
+    return (
+        f"face of {value:.2f} of the side, at least {limits.face_size:g} wanted"
+        if value < limits.face_size
+        else None
+    )
+
+
+def _sharpness(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    value = measured["sharpness"]
+    return (
+        f"sharpness {value:.2f}, at least {limits.sharpness:g} wanted" if value < limits.sharpness else None
+    )
+
+
+def _identity(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    value = measured.get("id_sim_to_ref")
+    if value is None or value >= limits.similarity:
+        return None
+    return f"cosine {value:.3f} to the reference, at least {limits.similarity:g} wanted"
+
+
+def _other(measured: dict[str, Any], limits: Thresholds) -> str | None:
+    own, other = measured.get("id_sim_to_ref"), measured.get("id_sim_to_other")
+    if own is None or other is None or own - other >= limits.margin:
+        return None
+    return f"cosine {own:.3f} to its reference but {other:.3f} to that of another identity"
+
+
+CASCADE: dict[str, Check] = {
+    "contrast": _contrast, "one face": _one_face, "face size": _size, "sharpness": _sharpness,
+    "identity": _identity, "other identity": _other,
+}  # fmt: skip
+"""Checks in their order; the cheap ones first."""

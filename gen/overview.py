@@ -1,0 +1,138 @@
+"""All that can be said about a finished dataset, gathered once for README, report and Croissant file."""
+
+from __future__ import annotations
+
+import collections
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gen import anchors, checks, duplicates, shards
+from gen.duplicates import Duplicate
+from gen.plan import Plan
+from gen.record import AXES
+from gen.writers import WRITERS
+
+
+@dataclass(kw_only=True)
+class Overview:
+    """A finished dataset."""
+
+    plan: Plan
+    out: Path
+    records: list[dict[str, Any]]
+    rejected: list[dict[str, Any]]
+    duplicates: list[Duplicate]
+    anchors: list[anchors.Anchor]
+
+    @classmethod
+    def of(cls, plan: Plan, out: Path) -> Overview:
+        """Read a dataset once, without keeping its pictures."""
+        records: list[dict[str, Any]] = []
+
+        def pictures() -> Iterable[tuple[str, np.ndarray]]:
+            for entry in WRITERS[plan.recipe.format].read(out / "data", plan.recipe.name):
+                records.append(entry.record)
+                yield entry.key, decode(entry.png)
+
+        found = list(duplicates.find(pictures()))
+        people = anchors.load(out).values() if (out / anchors.FOLDER).is_dir() else ()
+        return cls(
+            plan=plan, out=out, records=records, rejected=shards.rejected_rows(out), duplicates=found,
+            anchors=list(people),
+        )  # fmt: skip
+
+    @cached_property
+    def axes(self) -> dict[str, dict[str, int]]:
+        """Axis -> value -> kept samples, for the axes that the recipe asked for."""
+        found = {}
+        for name in AXES:
+            values = [record[f"requested_{name}"] for record in self.records]
+            if any(value is not None for value in values):
+                present = sorted({value for value in values if value is not None}, key=str)
+                planned = {row.requested.get(name) for row in self.plan.rows} - {None}
+                names = list(dict.fromkeys([*_ordered(name, planned), *present]))
+                found[name] = {str(value): values.count(value) for value in names}
+        return found
+
+    @cached_property
+    def funnel(self) -> list[tuple[str, int, int]]:
+        """Check, attempts that reach it, attempts that it turns down."""
+        return checks.waterfall([None] * len(self.records) + [row["rejected_by"] for row in self.rejected])
+
+    @property
+    def identities(self) -> int:
+        """Number of identities with at least one picture."""
+        return len({record["identity_id"] for record in self.records})
+
+    @property
+    def missing(self) -> int:
+        """Planned samples that no attempt could fill."""
+        return len(self.plan.rows) - len(self.records)
+
+    def measured(self, name: str) -> np.ndarray:
+        """All values of a measurement that exist."""
+        values = [record[f"measured_{name}"] for record in self.records]
+        return np.array([value for value in values if value is not None], np.float64)
+
+    def nearest_identities(self, count: int) -> list[tuple[anchors.Anchor, anchors.Anchor, float]]:
+        """Pairs of identities that are most alike to the encoder."""
+        if len(self.anchors) < 2:
+            return []
+        vectors = np.stack([anchor.embedding for anchor in self.anchors])
+        pairs: list[tuple[float, int, int]] = []
+        for index in range(1, len(vectors)):
+            cosines = vectors[:index] @ vectors[index]
+            pairs.append((float(cosines.max()), index, int(cosines.argmax())))
+        pairs.sort(reverse=True)
+        return [
+            (self.anchors[first], self.anchors[second], cosine) for cosine, first, second in pairs[:count]
+        ]
+
+    def pictures(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
+        """Read chosen pictures, (h, w, 3) uint8 each."""
+        wanted = set(keys)
+        found = {}
+        for entry in WRITERS[self.plan.recipe.format].read(self.out / "data", self.plan.recipe.name):
+            if entry.key in wanted:
+                found[entry.key] = decode(entry.png)
+                if len(found) == len(wanted):
+                    break
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """The counts, for programs."""
+        return {
+            "plan": self.plan.digest, "recipe": self.plan.recipe.settings(), "planned": len(self.plan.rows),
+            "kept": len(self.records), "missing": self.missing, "rejected_attempts": len(self.rejected),
+            "identities": self.identities, "axes": self.axes,
+            "waterfall": [{"check": name, "in": count, "out": lost} for name, count, lost in self.funnel],
+            "duplicates": dict(collections.Counter(row.kind for row in self.duplicates)),
+        }  # fmt: skip
+
+
+def decode(png: bytes) -> np.ndarray:
+    """Pixels of a PNG of ours, (h, w, 3) uint8."""
+    with Image.open(io.BytesIO(png)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def _ordered(axis: str, values: set[Any]) -> list[Any]:
+    """Values in the order of the vocabulary where it has one."""
+    from faces import vocabulary
+
+    known: dict[str, Iterable[Any]] = {
+        "age_band": vocabulary.AGE_BANDS, "expression": vocabulary.EXPRESSIONS, "pose": vocabulary.POSES,
+        "hair_style": vocabulary.HAIR_STYLES, "hair_colour": vocabulary.HAIR_COLOURS, "light":
+        vocabulary.LIGHTS,
+    }  # fmt: skip
+    order = list(known.get(axis, ()))
+    return sorted(
+        values, key=lambda value: (order.index(value) if value in order else len(order), str(value))
+    )

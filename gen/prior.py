@@ -1,0 +1,149 @@
+"""Where new identities come from: a Gaussian over identity embeddings, and how alike distinct identities are.
+
+The model is probabilistic PCA (Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999,
+equations 7 and 8). The similarities of the training identities among each other are kept with it, as the
+measure of "another person" in this encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+FILE = "identity_prior.safetensors"
+RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
+"""False-match rates at which the cosine of two different training identities is kept."""
+NEIGHBOUR_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+_CHUNK = 1024
+
+
+def fit_prior(
+    embeddings: np.ndarray, identities: np.ndarray | None = None, components: int = 64
+) -> dict[str, np.ndarray]:
+    """Fit the prior to the embeddings of training identities.
+
+    Args:
+        embeddings: (n, E), any scale, normalised here.
+        identities: (n,) labels; the embeddings of one identity are averaged. By default all differ.
+        components: K, at most E - 1 and the number of identities - 1.
+
+    Returns:
+        mean (E,), components (K, E), variances (K,) and noise () of the PPCA model, all float32;
+        training_embeddings (N, E) float16, one per identity; impostor_rate and impostor_cosine (see
+        `RATES`); neighbour_level and neighbour_cosine: quantiles of the cosine of an identity to its nearest
+        other one.
+
+    Raises:
+        ValueError: fewer than 3 identities, or embeddings that are not finite.
+    """
+    people = _people(np.asarray(embeddings, np.float64), identities)
+    count, width = people.shape
+    kept = min(components, width - 1, count - 1)
+    mean = people.mean(0)
+    values, vectors = np.linalg.eigh(np.cov(people.T, bias=True))
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(width)])
+    cosines, nearest = _similarities(people.astype(np.float32))
+    return {
+        "mean": mean.astype(np.float32),
+        "components": np.ascontiguousarray((vectors * signs).T[:kept], np.float32),
+        "variances": values[:kept].astype(np.float32),
+        "noise": np.float32(values[kept:].mean()).reshape(()),
+        "training_embeddings": people.astype(np.float16),
+        "impostor_rate": np.float32(RATES),
+        "impostor_cosine": cosines,
+        "neighbour_level": np.float32(NEIGHBOUR_LEVELS),
+        "neighbour_cosine": np.quantile(nearest, NEIGHBOUR_LEVELS).astype(np.float32),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentityPrior:
+    """A fitted prior."""
+
+    mean: np.ndarray
+    components: np.ndarray
+    variances: np.ndarray
+    noise: np.ndarray
+    training_embeddings: np.ndarray
+    impostor_rate: np.ndarray
+    impostor_cosine: np.ndarray
+    neighbour_level: np.ndarray
+    neighbour_cosine: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path) -> IdentityPrior:
+        """Read the prior of a model folder.
+
+        Raises:
+            FileNotFoundError: the model has none.
+            ValueError: the file lacks a tensor.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: missing; write what gen.prior.fit_prior gives for the embeddings of the training "
+                "identities"
+            )
+        tensors = load_file(path)
+        missing = sorted(set(cls.__dataclass_fields__) - set(tensors))
+        if missing:
+            raise ValueError(f"{path}: lacks {', '.join(missing)}; written by gen.prior.fit_prior?")
+        training = tensors["training_embeddings"].astype(np.float32)
+        training /= np.maximum(np.linalg.norm(training, axis=1, keepdims=True), 1e-6)
+        known = {key: tensors[key] for key in cls.__dataclass_fields__}
+        return cls(**{**known, "training_embeddings": training})
+
+    def sample(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw an identity, (E,) float32 of length 1."""
+        spread = np.sqrt(np.maximum(self.variances - self.noise, 0))
+        drawn = self.mean + (spread * rng.standard_normal(len(spread))) @ self.components
+        drawn = drawn + np.sqrt(self.noise) * rng.standard_normal(len(self.mean))
+        return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+
+    def nearest_training(self, embeddings: np.ndarray) -> np.ndarray:
+        """Largest cosine of embeddings (n, E), of length 1, to any training identity, (n,)."""
+        return (embeddings @ self.training_embeddings.T).max(1)
+
+    def cosine_at(self, rate: float) -> float:
+        """Cosine that two different training identities exceed at a rate; interpolated on a log scale."""
+        return float(np.interp(-np.log(rate), -np.log(self.impostor_rate), self.impostor_cosine))
+
+    def neighbour_at(self, level: float) -> float:
+        """Quantile of the cosine of a training identity to its nearest other one."""
+        return float(np.interp(level, self.neighbour_level, self.neighbour_cosine))
+
+
+def _people(embeddings: np.ndarray, identities: np.ndarray | None) -> np.ndarray:
+    """One embedding of length 1 per identity."""
+    if embeddings.ndim != 2 or not np.isfinite(embeddings).all():
+        raise ValueError(f"embeddings of shape {embeddings.shape}, expected (n, E) finite numbers")
+    unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    if identities is not None:
+        names, index = np.unique(np.asarray(identities), return_inverse=True)
+        sums = np.zeros((len(names), unit.shape[1]))
+        np.add.at(sums, index, unit)
+        unit = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    if len(unit) < 3:
+        raise ValueError(f"embeddings of {len(unit)} identities, at least 3 are needed")
+    return unit
+
+
+def _similarities(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of all pairs at `RATES` and every identity's nearest neighbour, never the whole matrix."""
+    count = len(people)
+    edges = np.linspace(-1, 1, 20_001)
+    histogram = np.zeros(len(edges) - 1)
+    nearest = np.empty(count, np.float32)
+    for first in range(0, count, _CHUNK):
+        cosines = np.clip(people[first : first + _CHUNK] @ people.T, -1, 1)
+        rows = np.arange(len(cosines))
+        cosines[rows, first + rows] = -2
+        nearest[first : first + _CHUNK] = cosines.max(1)
+        histogram += np.histogram(cosines[cosines > -2], edges)[0]
+    exceed = 1 - np.cumsum(histogram) / histogram.sum()
+    found = [edges[1:][np.searchsorted(-exceed, -rate, side="left")] for rate in RATES]
+    return np.float32(found), nearest

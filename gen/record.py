@@ -1,0 +1,146 @@
+"""The row that every format stores for a sample: what was requested and what was measured, kept apart."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+
+from faces import provenance
+from gen.plan import PlanItem
+from gen.sample import Sample
+
+VERSION = "1"
+"""Of the schema below; stands in every row."""
+
+AXES: dict[str, pa.DataType] = {
+    "gender": pa.string(), "age_band": pa.string(), "expression": pa.string(), "pose": pa.string(),
+    "hair_style": pa.string(), "hair_colour": pa.string(), "eye_colour": pa.string(), "skin_tone": pa.int64(),
+    "beard": pa.string(), "glasses": pa.bool_(), "cloth_colour": pa.string(), "light": pa.string(),
+    "background": pa.string(),
+}  # fmt: skip
+"""What a prompt can ask for (see `faces.captions.prompt`): rendered looks, never what a person is."""
+
+MEASURED: dict[str, pa.DataType] = {
+    "box_xyxy": pa.list_(pa.float64()),
+    "faces_found": pa.int64(),
+    **dict.fromkeys(
+        ("face_score", "face_size", "contrast", "sharpness", "yaw_deg", "roll_deg", "mouth_open", "eyes_open",
+         "id_sim_to_ref", "id_sim_to_other"),
+        pa.float64(),
+    ),
+}  # fmt: skip
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()), ("identity_id", pa.string()), ("variant", pa.int64()), ("split", pa.string()),
+        ("role", pa.string()), ("seed", pa.int64()), ("attempt", pa.int64()), ("caption", pa.string()),
+        ("negative_prompt", pa.string()),
+        *((f"requested_{name}", kind) for name, kind in AXES.items()),
+        *((f"measured_{name}", kind) for name, kind in MEASURED.items()),
+        ("landmarks68", pa.list_(pa.float32())), ("phash", pa.string()), ("pixels_sha256", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int64()), ("height", pa.int64()),
+        ("recipe", pa.string()), ("plan", pa.string()), ("generator", pa.string()), ("model", pa.string()),
+        ("model_sha256", pa.string()), ("scheduler", pa.string()), ("steps", pa.int64()),
+        ("guidance_scale", pa.float64()), ("identity_scale", pa.float64()), ("licence", pa.string()),
+        ("digital_source_type", pa.string()), ("synthetic", pa.bool_()), ("minimum_age", pa.int64()),
+        ("schema_version", pa.string()),
+    ]
+)  # fmt: skip
+"""Columns of the metadata tables, the same for every recipe; what a recipe does not have is null."""
+
+SPLITS = (("train", 0.8), ("validation", 0.1), ("test", 0.1))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One kept sample as the writers store it and the readers give it back."""
+
+    record: dict[str, Any]
+    """A value for every column of `SCHEMA`, JSON types."""
+    png: bytes
+    landmarks: np.ndarray | None = None
+    """(68, 2) float32."""
+    parsing: np.ndarray | None = None
+    """(h, w) uint8."""
+
+    @property
+    def key(self) -> str:
+        """The id of the sample."""
+        return self.record["id"]
+
+
+def entry(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> Entry:
+    """Turn a kept sample into its row and its PNG file, which carries its provenance."""
+    if sample.image is None:
+        raise ValueError(f"{sample.row.id}: a kept sample has no image")
+    record = fields(sample, item, facts)
+    png = provenance.to_png_bytes(sample.image, _provenance(record))
+    record["sha256"] = hashlib.sha256(png).hexdigest()
+    return Entry(record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing)
+
+
+def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, Any]:
+    """Fill every column of `SCHEMA` except `sha256`, which needs the file."""
+    row, image = sample.row, sample.image
+    record: dict[str, Any] = dict.fromkeys(SCHEMA.names)
+    record |= {
+        "id": row.id, "identity_id": row.identity_id, "variant": row.variant, "split": split(row.identity_id),
+        "role": "image", "seed": row.seed, "attempt": row.attempt, "caption": row.prompt,
+        "negative_prompt": row.negative_prompt, "recipe": item.recipe.kind, "plan": item.digest,
+        "licence": item.recipe.licence, "synthetic": True, "schema_version": VERSION,
+    }  # fmt: skip
+    record |= facts
+    record |= {f"requested_{name}": value for name, value in row.requested.items()}
+    record |= {f"measured_{name}": value for name, value in sample.measured.items()}
+    if image is not None:
+        record |= {"phash": phash(image), "pixels_sha256": hashlib.sha256(image.tobytes()).hexdigest()}
+        record |= {"width": image.shape[1], "height": image.shape[0]}
+    if sample.landmarks is not None:
+        record["landmarks68"] = [float(value) for value in np.float32(sample.landmarks).ravel()]
+    unknown = sorted(set(record) - set(SCHEMA.names))
+    if unknown:
+        raise ValueError(
+            f"recipe {item.recipe.kind}: record fields {', '.join(unknown)} are not in the schema"
+        )
+    return record
+
+
+def split(identity_id: str) -> str:
+    """Assign an identity to a split by a salted hash, so that a growing set keeps it where it was."""
+    share = int.from_bytes(hashlib.sha256(f"mien split {identity_id}".encode()).digest()[:4], "big") / 2**32
+    for name, width in SPLITS:
+        if share < width:
+            return name
+        share -= width
+    return SPLITS[-1][0]
+
+
+def phash(image: np.ndarray) -> str:
+    """Perceptual hash, 256 bits as hexadecimal: signs of the low 16x16 DCT coefficients against their median.
+
+    Args:
+        image: (h, w, 3) uint8.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    low = cv2.dct(cv2.resize(grey, (64, 64), interpolation=cv2.INTER_AREA))[:16, :16].ravel()
+    return np.packbits(low > np.median(low)).tobytes().hex()
+
+
+def _provenance(record: dict[str, Any]) -> provenance.Provenance:
+    """What the image itself says about its origin."""
+    return provenance.Provenance(
+        digital_source_type=record["digital_source_type"],
+        pipeline=record["generator"],
+        model=record["model"],
+        model_sha256=record["model_sha256"],
+        seed=record["seed"],
+        steps=record["steps"],
+        prompt_sha256=provenance.prompt_hash(record["caption"]),
+        extra={key: record[key] for key in ("recipe", "plan", "id", "identity_id", "licence")},
+    )

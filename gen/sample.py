@@ -1,0 +1,63 @@
+"""What a worker makes of a planned row, and who makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from gen.plan import PlanRow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One made image with its measurements and the verdict of the checks."""
+
+    row: PlanRow
+    image: np.ndarray | None = None
+    """(h, w, 3) uint8; None when making it failed."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    """What was measured on the picture, apart from what was requested."""
+    landmarks: np.ndarray | None = None
+    """(68, 2) float32, pixels of the image."""
+    parsing: np.ndarray | None = None
+    """(h, w) uint8 ids of `faces.vocabulary.PARSING`, in the frame of the image."""
+    rejected_by: str | None = None
+    """The check that turned the sample down; None for a sample that is kept."""
+    reason: str = ""
+    """Why, in words."""
+    failed: bool = False
+    """True when no usable picture came out at all (an error, or numbers that are not finite)."""
+
+    @property
+    def kept(self) -> bool:
+        """Whether the sample belongs to the dataset."""
+        return self.rejected_by is None
+
+
+class Maker(Protocol):
+    """Makes samples; lives in one worker and holds the loaded models."""
+
+    facts: dict[str, Any]
+    """Record fields that all samples share: model, scheduler, steps, guidance."""
+
+    def make(self, rows: Sequence[PlanRow]) -> list[Sample]:
+        """Make one batch, in the order of the rows. The result of a row depends on its own seed only."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """A report of progress."""
+
+    stage: str
+    """"identities" or "images"."""
+    done: int
+    total: int
+    kept: int
+    rejected: int
+
+
+Progress = Callable[[Step], None]

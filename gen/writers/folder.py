@@ -1,0 +1,57 @@
+"""Plain files after Hugging Face's ImageFolder: NAME-00000/KEY.png and NAME-00000/metadata.jsonl.
+
+Label maps lie apart, in NAME-00000.parsing/, so that ImageFolder does not take them for samples.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from gen import atomic
+from gen.record import SCHEMA, Entry
+from gen.writers.webdataset import parsing_array, parsing_png
+
+
+def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entry]) -> list[Path]:
+    """Write one folder of images with its metadata."""
+    stem = f"{name}-{index:05d}"
+    files = {f"{entry.key}.png": entry.png for entry in entries}
+    rows = [{"file_name": f"{entry.key}.png", **entry.record} for entry in entries]
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    maps = {f"{entry.key}.png": parsing_png(entry.parsing) for entry in entries if entry.parsing is not None}
+    written = [_replace(data / stem, {**files, "metadata.jsonl": lines.encode()})]
+    return written + ([_replace(data / f"{stem}.parsing", maps)] if maps else [])
+
+
+def read(data: Path, name: str) -> Iterator[Entry]:
+    """Read all folders of a name in order."""
+    for metadata in sorted(data.glob(f"{name}-[0-9]*/metadata.jsonl")):
+        folder = metadata.parent
+        for line in metadata.read_text("utf-8").splitlines():
+            record = json.loads(line)
+            file = record.pop("file_name")
+            marks = record["landmarks68"]
+            parsing = folder.with_name(f"{folder.name}.parsing") / file
+            yield Entry(
+                record={key: record[key] for key in SCHEMA.names},
+                png=(folder / file).read_bytes(),
+                landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
+                parsing=parsing_array(parsing.read_bytes()) if parsing.exists() else None,
+            )
+
+
+def patterns(name: str) -> list[str]:
+    """Images and metadata, without the label maps."""
+    return [f"data/{name}-?????/*"]
+
+
+def _replace(target: Path, files: dict[str, bytes]) -> Path:
+    """Write a whole folder, which takes the place of an older one."""
+    with atomic.replaced_folder(target) as part:
+        for name, content in files.items():
+            (part / name).write_bytes(content)
+    return target

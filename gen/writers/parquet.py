@@ -1,0 +1,62 @@
+"""Parquet with the images inside, as `datasets.load_dataset` and the viewers of the hub open it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gen import atomic
+from gen.record import SCHEMA, Entry
+from gen.writers.webdataset import parsing_array, parsing_png
+
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entry]) -> list[Path]:
+    """Write one file, NAME-00000-of-00004.parquet."""
+    rows = [
+        {
+            "image": {"bytes": entry.png, "path": f"{entry.key}.png"},
+            "parsing": None
+            if entry.parsing is None
+            else {"bytes": parsing_png(entry.parsing), "path": f"{entry.key}.parsing.png"},
+            **entry.record,
+        }
+        for entry in entries
+    ]
+    path = data / f"{name}-{index:05d}-of-{shards:05d}.parquet"
+    with atomic.replaced(path) as file:
+        pq.write_table(pa.Table.from_pylist(rows, schema()), file, row_group_size=100)
+    return [path]
+
+
+def read(data: Path, name: str) -> Iterator[Entry]:
+    """Read all files of a name in order."""
+    for path in sorted(data.glob(f"{name}-[0-9]*-of-*.parquet")):
+        for row in pq.read_table(path).to_pylist():
+            marks, parsing = row["landmarks68"], row["parsing"]
+            yield Entry(
+                record={key: row[key] for key in SCHEMA.names},
+                png=row["image"]["bytes"],
+                landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
+                parsing=None if parsing is None else parsing_array(parsing["bytes"]),
+            )
+
+
+def patterns(name: str) -> list[str]:
+    """The files."""
+    return [f"data/{name}-*.parquet"]
+
+
+def schema() -> pa.Schema:
+    """Columns with the note for `datasets` that two of them are pictures."""
+    from datasets import Features, Image
+
+    plain = pa.schema([pa.field("image", _IMAGE), pa.field("parsing", _IMAGE), *SCHEMA])
+    features = Features.from_arrow_schema(plain)
+    features["image"], features["parsing"] = Image(), Image()
+    return plain.with_metadata(features.arrow_schema.metadata)

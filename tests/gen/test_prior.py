@@ -1,0 +1,74 @@
+"""The identity prior, and the leak check that stands on it (check C7)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from gen.prior import FILE, RATES, IdentityPrior, fit_prior
+
+
+@pytest.fixture(scope="module")
+def people() -> np.ndarray:
+    """Embeddings around a mean, most of their spread in four directions."""
+    rng = np.random.default_rng(0)
+    spread = np.concatenate([np.full(4, 0.4), np.full(28, 0.05)])
+    vectors = 0.1 + spread * rng.standard_normal((600, 32))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+@pytest.fixture
+def prior(people, tmp_path) -> IdentityPrior:
+    save_file(fit_prior(people, components=8), tmp_path / FILE)
+    return IdentityPrior.load(tmp_path)
+
+
+def test_samples_are_distributed_like_the_people(people, prior):
+    rng = np.random.default_rng(1)
+    drawn = np.stack([prior.sample(rng) for _ in range(2000)])
+    assert np.allclose(np.linalg.norm(drawn, axis=1), 1, atol=1e-5)
+    assert np.abs(drawn.mean(0) - people.mean(0)).max() < 0.05
+    assert np.abs(np.cov(drawn.T) - np.cov(people.T)).max() < 0.03
+    between = (drawn[:600] @ drawn[600:1200].T).ravel()
+    real = (people @ people.T)[np.triu_indices(600, 1)]
+    assert np.quantile(between, 0.99) == pytest.approx(np.quantile(real, 0.99), abs=0.05)
+
+
+def test_training_identities_are_recognised_even_after_noise(people, prior):
+    rng = np.random.default_rng(2)
+    copies = people[::20] + 0.01 * rng.standard_normal(people[::20].shape)
+    copies /= np.linalg.norm(copies, axis=1, keepdims=True)
+    assert (prior.nearest_training(copies) > prior.neighbour_at(0.95)).all()
+
+
+def test_rates_are_those_of_pairs_of_different_people(people, prior):
+    pairs = (people @ people.T)[np.triu_indices(600, 1)]
+    for rate in RATES[:9]:
+        assert (pairs > prior.cosine_at(rate)).mean() == pytest.approx(rate, rel=0.2, abs=2e-5)
+    assert prior.cosine_at(1e-3) > prior.cosine_at(3e-3) > prior.cosine_at(1e-2)
+
+
+def test_pictures_of_one_identity_count_once(people):
+    names = np.repeat(np.arange(300), 2)
+    tensors = fit_prior(people, names)
+    assert tensors["training_embeddings"].shape == (300, 32)
+    first = people[0] + people[1]
+    assert np.allclose(tensors["training_embeddings"][0], first / np.linalg.norm(first), atol=1e-3)
+
+
+def test_fitting_twice_gives_the_same_numbers(people):
+    first, second = fit_prior(people), fit_prior(people.copy())
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_too_few_people_and_missing_files_are_refused(tmp_path, people):
+    with pytest.raises(ValueError, match="at least 3"):
+        fit_prior(np.eye(4)[:2])
+    with pytest.raises(ValueError, match="finite"):
+        fit_prior(np.full((5, 4), np.nan))
+    with pytest.raises(FileNotFoundError, match="fit_prior"):
+        IdentityPrior.load(tmp_path)
+    save_file({"mean": np.zeros(3, np.float32)}, tmp_path / FILE)
+    with pytest.raises(ValueError, match="lacks components"):
+        IdentityPrior.load(tmp_path)
