@@ -25,7 +25,7 @@ _BATCH = 64
 _SMALLEST_WEIGHT = 64
 
 
-class JudgeIsNotIndependent(ValueError):
+class JudgeIsNotIndependent(ValueError):  # noqa: N818 - it reads as what happened
     """A network of the generator holds weights of the judge."""
 
 

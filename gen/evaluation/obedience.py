@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,24 +16,27 @@ from gen.evaluation.likeness import off_diagonal_mean
 
 BAR = 0.85
 AGE_TOLERANCE = 5.0
-"""Years by which a judged age may lie outside the band: band ends are not visible in a face."""
+"""Years by which a judged age may lie outside the band."""
+POSE_TOLERANCE = 3.0
+"""Degrees by which a judged yaw may lie outside the band."""
 
 
 def agreement(attribute: str, seen: Measurements, requested: Sequence[str]) -> np.ndarray:
     """Tell for each picture i and request j whether i shows what j asks, (n, n) bool.
 
-    Pose is obeyed when the asked name is the nearest to the judged yaw; an age band within `AGE_TOLERANCE`.
+    A pose is obeyed in the band of yaw where its name is the nearest, an age band between its ends; both are
+    widened by a tolerance, since renders lie on every side of an edge that nobody sees.
     """
-    asked = np.asarray(requested)
     if attribute == "age_band":
         low, high = np.array([vocabulary.AGE_BANDS[name] for name in requested], dtype=float).T
         age = seen.age[:, None]
         return (age >= low - AGE_TOLERANCE) & (age < high + 1 + AGE_TOLERANCE)
     if attribute == "pose":
-        shown = np.array([vocabulary.pose_name(yaw) for yaw in seen.pose[:, 0]])
-    else:
-        shown = {"expression": seen.expression, "hair_colour": seen.hair_colour}[attribute]
-    return shown[:, None] == asked[None, :]
+        low, high = np.array([_yaw_band(name) for name in requested]).T
+        yaw = seen.pose[:, :1]
+        return (yaw >= low - POSE_TOLERANCE) & (yaw <= high + POSE_TOLERANCE)
+    shown = {"expression": seen.expression, "hair_colour": seen.hair_colour}[attribute]
+    return shown[:, None] == np.asarray(requested)[None, :]
 
 
 def measure(
@@ -63,3 +67,11 @@ def measure(
         ci95=mean_interval(own, clusters),
         control=off_diagonal_mean(obeyed),
     )
+
+
+def _yaw_band(name: str) -> tuple[float, float]:
+    """Degrees between which a named pose is the nearest one; the outermost poses have no outer end."""
+    yaws = sorted(vocabulary.POSES.values())
+    edges = [-np.inf, *((one + two) / 2 for one, two in pairwise(yaws)), np.inf]
+    place = yaws.index(vocabulary.POSES[name])
+    return edges[place], edges[place + 1]

@@ -11,7 +11,7 @@ EXPECTED_ERRORS = 10
 """A false accept rate counts as measured when at least this many impostor scores lie beyond it."""
 
 
-class NotResolvable(ValueError):
+class NotResolvable(ValueError):  # noqa: N818 - it reads as what happened
     """The asked false accept rate is finer than the number of impostor scores can show."""
 
 

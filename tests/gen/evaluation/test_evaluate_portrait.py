@@ -179,10 +179,10 @@ def test_portraits_are_made_in_batches_with_one_seed_each(heldout):
     assert told[0] == ("making", 0) and told[-1] == ("making", 1)
 
 
-def test_age_bands_have_a_margin_and_poses_the_nearest_name(judge, heldout):
+def test_bands_of_age_and_pose_have_a_margin(judge, heldout):
     seen = judge.measure(heldout.images[:4])
     seen.age[:] = [13, 12, 39, 41]
-    seen.pose[:, 0] = [5, 7, -30, 18]
+    seen.pose[:, 0] = [8.9, 9.1, -70, 21]
     young = np.diagonal(obedience.agreement("age_band", seen, ["young"] * 4))
     assert young.tolist() == [True, False, True, False]
     asked = ["frontal", "frontal", "left", "slightly right"]
