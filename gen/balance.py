@@ -7,6 +7,7 @@ furthest behind its target, so that every beginning of the plan is balanced too,
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -56,23 +57,16 @@ def total_variation(
     Returns:
         The total-variation distance in [0, 1] and the smallest number of rows in any cell of the target.
     """
-    names = list(axes)
-    shares = [_shares(name, axes[name]) for name in names]
-    counts: dict[tuple[Any, ...], int] = {}
-    for row in rows:
-        key = tuple(row[name] for name in names)
-        counts[key] = counts.get(key, 0) + 1
-    cells = itertools.product(
-        *(zip(axes[name], share, strict=True) for name, share in zip(names, shares, strict=True))
-    )
-    distance, smallest = 0.0, len(rows)
-    for cell in cells:
-        target = math.prod(float(share) for _, share in cell)
-        found = counts.pop(tuple(value for value, _ in cell), 0)
-        distance += abs(found / max(1, len(rows)) - target)
-        smallest = min(smallest, found)
-    distance += sum(counts.values()) / max(1, len(rows))
-    return distance / 2, smallest
+    shares = {name: dict(zip(axes[name], _shares(name, axes[name]), strict=True)) for name in axes}
+    counts = collections.Counter(tuple(row[name] for name in axes) for row in rows)
+    targets = {
+        cell: math.prod(float(shares[name].get(value, 0)) for name, value in zip(axes, cell, strict=True))
+        for cell in counts
+    }
+    distance = sum(abs(found / len(rows) - targets[cell]) for cell, found in counts.items())
+    distance += 1 - sum(targets.values())  # cells that no row has
+    filled = sum(target > 0 for target in targets.values()) == math.prod(map(len, shares.values()))
+    return max(0.0, distance / 2), min(counts.values()) if filled else 0
 
 
 class _View:

@@ -69,6 +69,14 @@ class Recipe(BaseModel, ABC):
         """One line for people."""
         return f"{self.kind}, seed {self.seed}"
 
+    def smaller(self, count: int) -> Recipe:
+        """The same recipe for about `count` samples, for a preview."""
+        return self
+
+    def balanced(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, dict[Any, float]]]]:
+        """What the plan balances: name -> (the planned values, axis -> value -> weight)."""
+        return {}
+
     def settings(self) -> dict[str, Any]:
         """The recipe as plain data, as it stands in files."""
         return {"recipe": self.kind, **self.model_dump(mode="json")}
