@@ -1,0 +1,302 @@
+"""The denoiser of `mini` with its text encoder and identity conditioner, trained together on cached latents.
+
+The identity always comes from another picture of the person than the one that is drawn (cross pairs, CrossFaceID,
+arXiv:2501.15407), so that pose and expression cannot be copied; `same_image` is the ablation that copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel, CLIPVisionModelWithProjection
+
+from faces import captions
+from pipelines.autoencoder import PatchAutoencoderKL
+from pipelines.portrait.attention import install_identity_attention, mean_localization_loss, record_text_attention
+from pipelines.portrait.captioning import mark_parts
+from pipelines.portrait.modules import IdentityConditioner
+from pipelines.portrait.pipeline import PortraitPipeline
+from train.data.heads import HeadArrays
+from train.data.portraits import mirrored_labels, portrait_cache
+from train.draws import Draws
+from train.grid import save_grid
+from train.losses import target, weighted_mse
+from train.tasks import Task
+from train.tokenizer import train_tokenizer
+
+MAX_LENGTH = 48
+_TIMESTEPS = 1000
+_PREVIEW = (
+    dict(expression="happy", pose="frontal", hair_style="short", hair_colour="brown"),
+    dict(expression="surprise", pose="left", hair_style="long", hair_colour="black"),
+    dict(expression="anger", pose="slightly right", hair_style="ponytail", hair_colour="red"),
+    dict(expression="neutral", pose="right", hair_style="bald", age_band="elderly"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PortraitConfig:
+    """Data, shapes and losses of the portrait model."""
+
+    kind: ClassVar[str] = "portrait"
+    shards: Path = Path("data/heads")
+    heldout: Path = Path("data/heldout")
+    vae: Path = Path("runs/vae/export")
+    image_encoder: Path = Path("runs/encoder/export")
+    start: Path | None = None
+    "Folder of a whole pipeline to continue from."
+    channels: tuple[int, ...] = (96, 192)
+    layers: int = 1
+    text_width: int = 192
+    text_layers: int = 3
+    id_tokens: int = 8
+    same_image: bool = False
+    "Condition on the very picture that is drawn: the ablation that copies pose and expression."
+    adapter_only: bool = False
+    "Train the identity conditioner alone; denoiser and text encoder stay as they are."
+    text_drop: float = 0.1
+    identity_drop: float = 0.1
+    part_drop: float = 0.1
+    "Share of samples whose parts are missing, as when an identity is an embedding without a picture."
+    localization_weight: float = 0.01
+    localization_blocks: tuple[str, ...] = ("mid_block", "up_blocks.1")
+    snr_gamma: float = 5.0
+
+
+class PortraitData:
+    """Cached features of all heads, with the other pictures of each person."""
+
+    def __init__(self, heads: HeadArrays, features: Any) -> None:
+        self.heads, self.features = heads, features
+        order = np.argsort(heads.identity, kind="stable")
+        bounds = np.searchsorted(heads.identity[order], np.arange(heads.identity.max() + 2))
+        self.people = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    def partner(self, index: int, rng: np.random.Generator) -> int:
+        """Another picture of the same person; the picture itself when there is no other."""
+        own = self.people[self.heads.identity[index]]
+        others = own[own != index]
+        return int(rng.choice(others)) if len(others) else index
+
+
+class PortraitTask(Task):
+    """Trains text encoder, UNet and `IdentityConditioner` of a `PortraitPipeline`."""
+
+    Config = PortraitConfig
+
+    def __init__(self, config: PortraitConfig) -> None:
+        super().__init__(config)
+        source = config.start
+        self.vae = PatchAutoencoderKL.from_pretrained(source / "vae" if source else config.vae).float().eval()
+        encoder = source / "image_encoder" if source else config.image_encoder
+        self.image_encoder = CLIPVisionModelWithProjection.from_pretrained(encoder, dtype=torch.float32).eval()
+        self.tokenizer = train_tokenizer(captions.words(), MAX_LENGTH)
+        self.scheduler = DPMSolverMultistepScheduler(
+            num_train_timesteps=_TIMESTEPS,
+            beta_schedule="squaredcos_cap_v2",
+            prediction_type="v_prediction",
+            timestep_spacing="trailing",
+        )
+        self.signal = self.scheduler.alphas_cumprod
+        zero = torch.zeros(1, 3, *(self.image_encoder.config.image_size,) * 2)
+        with torch.no_grad():
+            self.zero_states = self.image_encoder(zero, output_hidden_states=True).hidden_states[-2][0]
+
+    def build(self) -> nn.Module:
+        """Return the trained parts, the denoiser already reading identity tokens."""
+        config = self.config
+        if config.start:
+            parts = {
+                "text_encoder": CLIPTextModel.from_pretrained(config.start / "text_encoder", dtype=torch.float32),
+                "unet": UNet2DConditionModel.from_pretrained(config.start / "unet", torch_dtype=torch.float32),
+                "conditioner": IdentityConditioner.from_pretrained(config.start / "conditioner", torch_dtype=torch.float32),
+            }
+        else:
+            unet = self._unet()
+            parts = {"text_encoder": self._text_encoder(), "unet": unet, "conditioner": self._conditioner(unet)}
+        model = nn.ModuleDict(parts)
+        install_identity_attention(model["unet"], model["conditioner"].attention)
+        if config.adapter_only:
+            model["text_encoder"].requires_grad_(False)
+            model["unet"].requires_grad_(False)
+        return model
+
+    def _unet(self) -> UNet2DConditionModel:
+        channels = self.config.channels
+        return UNet2DConditionModel(
+            sample_size=16,
+            in_channels=self.vae.config.latent_channels,
+            out_channels=self.vae.config.latent_channels,
+            down_block_types=("CrossAttnDownBlock2D",) * len(channels),
+            up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+            block_out_channels=channels,
+            layers_per_block=self.config.layers,
+            cross_attention_dim=self.config.text_width,
+            attention_head_dim=tuple(width // 32 for width in channels),  # diffusers counts heads under this name
+            norm_num_groups=16,
+        )
+
+    def _text_encoder(self) -> CLIPTextModel:
+        width = self.config.text_width
+        return CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=len(self.tokenizer),
+                hidden_size=width,
+                intermediate_size=width * 3,
+                num_hidden_layers=self.config.text_layers,
+                num_attention_heads=width // 64,
+                max_position_embeddings=MAX_LENGTH,
+                projection_dim=width,
+                bos_token_id=self.tokenizer.bos_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
+                pad_token_id=self.tokenizer.pad_token_id,
+            )
+        )
+
+    def _conditioner(self, unet: UNet2DConditionModel) -> IdentityConditioner:
+        vision = self.image_encoder.config
+        return IdentityConditioner.for_unet(
+            unet,
+            variant="consistentid",
+            id_dim=vision.projection_dim,
+            state_dim=vision.hidden_size,
+            num_tokens=self.config.id_tokens,
+            id_hidden=256,
+            resampler_depth=1,
+            ff_mult=2,
+            shortcut=True,
+            part_width=vision.hidden_size,
+            part_depth=1,
+        )
+
+    def dataset(self) -> PortraitData:
+        """Return the heads with their cached features."""
+        return self._data(self.config.shards)
+
+    def _data(self, shards: Path) -> PortraitData:
+        heads = HeadArrays(shards)
+        encode = self.assemble(self.build()).encode_aligned
+        return PortraitData(heads, portrait_cache(heads, Path(shards) / "features", self.vae, self.image_encoder, encode))
+
+    def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """One target with its caption, and the identity features of another picture of the person."""
+        side = int(rng.random() < 0.5)
+        partner = index if self.config.same_image else dataset.partner(index, rng)
+        labels = dataset.heads.labels[index]
+        text = captions.caption(mirrored_labels(labels) if side else labels, rng)
+        if rng.random() < self.config.text_drop:
+            text = ""
+        marked = mark_parts(self.tokenizer, text)
+        arrays = dataset.features.arrays
+        identity = {name: np.array(arrays[name][partner, side]) for name in ("id_embeds", "clip_states", "part_states", "part_valid")}
+        if rng.random() < self.config.identity_drop:  # nobody, as in the unconditional branch
+            identity["id_embeds"][:] = 0
+            identity["clip_states"][:] = self.zero_states
+            identity["part_states"][:] = self.zero_states
+        elif rng.random() < self.config.part_drop:  # an embedding without a picture
+            identity["clip_states"][:] = self.zero_states
+            identity["part_valid"][:] = False
+        else:
+            identity["part_valid"] &= rng.random(len(identity["part_valid"])) >= self.config.part_drop
+        return {
+            "latents": np.array(arrays["latents"][index, side]),
+            "ids": np.array(marked.input_ids),
+            "positions": np.array(marked.positions),
+            "masks": np.array(arrays["part_masks"][index, side]),
+            "seen": np.array(arrays["part_valid"][index, side]),
+            **identity,
+        }
+
+    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+        """Velocity error weighted by noise level, and localisation of the part words."""
+        clean = batch["latents"].float()
+        noise = draws.normal(*clean.shape[1:])
+        timesteps = draws.integers(0, _TIMESTEPS)
+        signal = self.signal.to(clean.device)[timesteps]
+        level = signal.view(-1, 1, 1, 1)
+        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
+        text, tokens = self._condition(model, batch)
+        with record_text_attention(model["unet"], self.config.localization_blocks) as recorded:
+            predicted = self._denoise(model, noisy, timesteps, text, tokens)
+        # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped (gamma + 1 at most).
+        ratio = signal / (1 - signal)
+        weight = (self.config.snr_gamma + 1) / (ratio + 1).clamp(min=self.config.snr_gamma + 1)
+        velocity = weighted_mse(predicted, target("v_prediction", clean, noise, signal), weight)
+        valid = batch["part_valid"] & batch["seen"]
+        masks = batch["masks"].float() / 255
+        localised = mean_localization_loss(recorded, batch["positions"], masks, valid, clean.shape[-2:])
+        total = velocity + self.config.localization_weight * localised
+        return total, {"velocity": velocity.detach(), "localised": localised.detach()}
+
+    @staticmethod
+    def _condition(model: nn.Module, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        text = model["text_encoder"](batch["ids"]).last_hidden_state
+        tokens = model["conditioner"](
+            batch["id_embeds"].float(), batch["clip_states"].float(), batch["part_states"].float(), batch["part_valid"]
+        )
+        fused = model["conditioner"].fuse(text, tokens.part_tokens, batch["positions"], batch["part_valid"])
+        return fused, tokens.id_tokens
+
+    @staticmethod
+    def _denoise(model: nn.Module, noisy, timesteps, text, tokens) -> torch.Tensor:
+        from pipelines.portrait.attention import IdentityContext
+
+        context = {"ip_hidden_states": IdentityContext(tokens)}
+        return model["unet"](noisy, timesteps, text, cross_attention_kwargs=context).sample
+
+    def assemble(self, model: nn.Module) -> PortraitPipeline:
+        """The whole pipeline around the trained parts."""
+        size = self.image_encoder.config.image_size
+        return PortraitPipeline(
+            vae=self.vae,
+            text_encoder=model["text_encoder"],
+            tokenizer=self.tokenizer,
+            unet=model["unet"],
+            scheduler=self.scheduler,
+            conditioner=model["conditioner"],
+            image_encoder=self.image_encoder,
+            feature_extractor=CLIPImageProcessorPil(
+                size={"shortest_edge": size}, crop_size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3
+            ),
+        )
+
+    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+        """Velocity error on held-out heads, and a sheet of held-out references with four prompts each."""
+        data = self._data(self.config.heldout)
+        rng = np.random.default_rng(0)
+        picked = np.linspace(0, len(data) - 1, 192).astype(int)
+        total = []
+        for start in range(0, len(picked), 64):
+            rows = [self.sample(data, int(index), rng) for index in picked[start : start + 64]]
+            batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
+            total.append(float(self.loss(model, batch, Draws.fixed(start, len(rows)))[1]["velocity"]))
+        self._save_sheet(model, data.heads, folder / f"step-{step:08d}.png")
+        return {"velocity": float(np.mean(total))}
+
+    def _save_sheet(self, model: nn.Module, heads: HeadArrays, path: Path) -> None:
+        pipe = self.assemble(model)
+        pipe.set_progress_bar_config(disable=True)
+        chosen = np.arange(0, 24, 3)
+        identity = pipe.encode_aligned(heads.image[chosen], heads.parsing[chosen])
+        rows = [np.asarray(heads.image[chosen])]
+        for number, wanted in enumerate(_PREVIEW):
+            prompts = [captions.prompt(gender=heads.labels[index]["gender"], **wanted) for index in chosen]
+            generators = [torch.Generator().manual_seed(100 * number + k) for k in range(len(chosen))]
+            images = pipe(prompt=prompts, conditioning=identity, generator=generators, output_type="np").images
+            rows.append((images * 255).round().astype(np.uint8))
+        save_grid(path, rows)
+
+    def export(self, model: nn.Module, folder: Path) -> None:
+        """Write the whole pipeline in fp16, as `from_pretrained` reads it."""
+        pipe = self.assemble(model).to(torch.float16)
+        pipe.save_pretrained(folder)
+        pipe.to(torch.float32)
