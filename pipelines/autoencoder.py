@@ -1,8 +1,8 @@
 """An AutoencoderKL that folds patches of pixels into channels before its first convolution.
 
-At 128 px on a CPU the full-size convolutions of a stock autoencoder cost most of its time; folding 4x4 patches first
-(space to depth, Shi et al. 2016, "Real-time single image ... sub-pixel CNN", section 2.2) keeps the stock encoder and
-decoder and runs them on a quarter of the width and height.
+At 128 px on a CPU the full-size convolutions of a stock autoencoder cost most of its time; folding 4x4
+patches first (space to depth, Shi et al. 2016, "Real-time single image ... sub-pixel CNN", section 2.2) keeps
+the stock encoder and decoder and runs them on a quarter of the width and height.
 """
 
 from __future__ import annotations
@@ -10,16 +10,40 @@ from __future__ import annotations
 import torch
 from diffusers import AutoencoderKL
 from diffusers.configuration_utils import register_to_config
-from diffusers.models.autoencoders.vae import DecoderOutput
 from torch import nn
 from torch.nn import functional
+
+
+class FoldingConv2d(nn.Conv2d):
+    """A convolution over patches: `fold` x `fold` pixels become channels first."""
+
+    def __init__(self, channels: int, width: int, fold: int) -> None:
+        super().__init__(channels * fold**2, width, 3, padding=1)
+        self.fold = fold
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, channels, h, w) to (n, width, h / fold, w / fold)."""
+        return super().forward(functional.pixel_unshuffle(x, self.fold))
+
+
+class UnfoldingConv2d(nn.Conv2d):
+    """A convolution whose channels are laid out again as patches of `fold` x `fold` pixels."""
+
+    def __init__(self, width: int, channels: int, fold: int) -> None:
+        super().__init__(width, channels * fold**2, 3, padding=1)
+        self.fold = fold
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, width, h, w) to (n, channels, h * fold, w * fold)."""
+        return functional.pixel_shuffle(super().forward(x), self.fold)
 
 
 class PatchAutoencoderKL(AutoencoderKL):
     """AutoencoderKL over patches of `patch_size` x `patch_size` pixels; patch_size 1 is the stock model.
 
-    The arguments are those of `AutoencoderKL`; `in_channels` and `out_channels` count those of the picture. Pictures
-    are (n, 3, h, w) in [-1, 1] with h and w multiples of patch_size * 2 ** (blocks - 1).
+    The arguments are those of `AutoencoderKL`; `in_channels` and `out_channels` count those of the picture.
+    Pictures are (n, 3, h, w) in [-1, 1] with h and w multiples of patch_size * 2 ** (blocks - 1). Slicing and
+    tiling work as in the stock model, because the fold sits inside the first and the last convolution.
     """
 
     @register_to_config
@@ -66,10 +90,11 @@ class PatchAutoencoderKL(AutoencoderKL):
             mid_block_add_attention=mid_block_add_attention,
         )
         if patch_size > 1:
-            width, area = block_out_channels[0], patch_size**2
-            self.encoder.conv_in = nn.Conv2d(in_channels * area, width, 3, padding=1)
-            self.decoder.conv_out = nn.Conv2d(width, out_channels * area, 3, padding=1)
-            # Tiles are counted in pixels and latents alike, so the fold multiplies the stock ratio of the two.
+            width = block_out_channels[0]
+            self.encoder.conv_in = FoldingConv2d(in_channels, width, patch_size)
+            self.decoder.conv_out = UnfoldingConv2d(width, out_channels, patch_size)
+            # Tiles are counted in pixels and latents alike, so the fold multiplies the stock ratio of the
+            # two.
             self.tile_latent_min_size = max(1, self.tile_latent_min_size // patch_size)
 
     @property
@@ -77,19 +102,10 @@ class PatchAutoencoderKL(AutoencoderKL):
         """Pixels of a picture's side for each latent of it."""
         return self.config.patch_size * 2 ** (len(self.config.block_out_channels) - 1)
 
-    def enable_tiling(self, use_tiling: bool = True) -> None:
-        """Tile large pictures; refused when patches are folded, because the stock tiling counts unfolded pixels."""
-        if use_tiling and self.config.patch_size > 1:
-            raise ValueError(f"patch_size={self.config.patch_size}: tiling needs patch_size 1; use slicing instead")
-        super().enable_tiling(use_tiling)
-
     def _encode(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[-2:]
         if height % self.downscale or width % self.downscale:
-            raise ValueError(f"picture of {width}x{height} px: both sides must be multiples of {self.downscale}")
-        return super()._encode(functional.pixel_unshuffle(x, self.config.patch_size))
-
-    def _decode(self, z: torch.Tensor, return_dict: bool = True) -> DecoderOutput | tuple[torch.Tensor]:
-        folded = super()._decode(z, return_dict=True).sample
-        picture = functional.pixel_shuffle(folded, self.config.patch_size)
-        return DecoderOutput(sample=picture) if return_dict else (picture,)
+            raise ValueError(
+                f"picture of {width}x{height} px: both sides must be multiples of {self.downscale}"
+            )
+        return super()._encode(x)

@@ -1,0 +1,1 @@
+"""Identity-preserving portraits: one person, any prompt."""

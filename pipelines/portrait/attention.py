@@ -1,0 +1,332 @@
+"""Decoupled cross-attention of identity tokens, low-rank updates, and the loss that ties words to parts.
+
+IP-Adapter (Ye et al. 2023, arXiv:2308.06721, section 3.2): a second attention with keys and values of its own
+over the image tokens, sharing the query with the text branch, added to it. ConsistentID (Huang et al. 2024,
+arXiv:2404.16771) adds low-rank updates to every projection and a localisation loss on the text branch.
+
+The weights live in an `IdentityConditioner`; the UNet only borrows them. A processor is a plain object, so
+the UNet's own state dict, `save_pretrained` and offload hooks never see another model's parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from diffusers.models.attention_dispatch import dispatch_attention_fn
+from diffusers.models.attention_processor import Attention
+from torch import nn
+from torch.nn import functional
+
+
+class IdentityContext(NamedTuple):
+    """What every identity processor gets: a UNet's `cross_attention_kwargs={"ip_hidden_states": ...}`."""
+
+    tokens: torch.Tensor | None
+    """(b, T, D) identity tokens; None leaves the text branch alone."""
+    scale: float | torch.Tensor = 1.0
+    """Strength of the identity branch: one number, or one a sample (b,)."""
+    lora_scale: float = 1.0
+    """Strength of the low-rank updates."""
+
+
+class LowRank(nn.Module):
+    """up(down(x)), zero until trained (LoRA, Hu et al. 2021, arXiv:2106.09685, section 4.1)."""
+
+    def __init__(self, inside: int, outside: int, rank: int) -> None:
+        super().__init__()
+        self.down = nn.Linear(inside, rank, bias=False)
+        self.up = nn.Linear(rank, outside, bias=False)
+        nn.init.normal_(self.down.weight, std=1 / rank)
+        nn.init.zeros_(self.up.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (..., inside) to (..., outside) in the dtype of `x`."""
+        return self.up(self.down(x.to(self.down.weight.dtype))).to(x.dtype)
+
+
+class IdentityAttention(nn.Module):
+    """Trainable weights of one attention layer: keys and values of the identity branch, low-rank updates.
+
+    Args:
+        hidden: width of the layer.
+        token_dim: width of the tokens a cross-attention layer reads; 0 for self-attention (no identity
+            branch).
+        rank: of the updates to q, k, v and out; 0 for none.
+    """
+
+    def __init__(self, hidden: int, token_dim: int = 0, rank: int = 0) -> None:
+        super().__init__()
+        self.to_k_ip = self.to_v_ip = None
+        if token_dim:
+            self.to_k_ip = nn.Linear(token_dim, hidden, bias=False)
+            self.to_v_ip = nn.Linear(token_dim, hidden, bias=False)
+        source = token_dim or hidden
+        self.to_q_lora = LowRank(hidden, hidden, rank) if rank else None
+        self.to_k_lora = LowRank(source, hidden, rank) if rank else None
+        self.to_v_lora = LowRank(source, hidden, rank) if rank else None
+        self.to_out_lora = LowRank(hidden, hidden, rank) if rank else None
+
+
+class IdentityProcessor:
+    """Attention processor: the stock attention of a UNet plus low-rank updates plus the identity branch.
+
+    Args:
+        layer: the weights.
+        base: the processor it stands in for, put back by `remove_identity_attention`.
+    """
+
+    def __init__(self, layer: IdentityAttention, base: Any) -> None:
+        self.layer = layer
+        self.base = base
+        self.recorded: list[torch.Tensor] | None = None
+        self._attention_backend = None  # the name diffusers' `set_attention_backend` looks for
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+        ip_hidden_states: IdentityContext | None = None,
+    ) -> torch.Tensor:
+        """Attend from (b, n, hidden) or (b, hidden, h, w); returns the same shape."""
+        layer, context = self.layer, ip_hidden_states or IdentityContext(None)
+        residual, shape = hidden_states, hidden_states.shape
+        if attn.spatial_norm is not None:
+            hidden_states = attn.spatial_norm(hidden_states, temb)
+        if len(shape) == 4:
+            hidden_states = hidden_states.flatten(2).transpose(1, 2)
+        if attn.group_norm is not None:
+            hidden_states = attn.group_norm(hidden_states.transpose(1, 2)).transpose(1, 2)
+
+        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        if encoder_hidden_states is not None and attn.norm_cross:
+            source = attn.norm_encoder_hidden_states(source)
+        query = _updated(attn.to_q, layer.to_q_lora, hidden_states, context.lora_scale)
+        key = _updated(attn.to_k, layer.to_k_lora, source, context.lora_scale)
+        value = _updated(attn.to_v, layer.to_v_lora, source, context.lora_scale)
+        query, key, value = (_split(x, attn.heads) for x in (query, key, value))
+        query = query if attn.norm_q is None else attn.norm_q(query)
+        key = key if attn.norm_k is None else attn.norm_k(key)
+        mask = self._prepared_mask(attn, attention_mask, source)
+
+        if self.recorded is None:
+            out = self._attend(query, key, value, mask)
+        else:
+            out = self._attend_and_record(query, key, value, mask)
+        if layer.to_k_ip is not None and context.tokens is not None:
+            out = out + _column(context.scale, out) * self._identity_branch(query, context.tokens, attn.heads)
+
+        out = _updated(attn.to_out[0], layer.to_out_lora, out.to(query.dtype), context.lora_scale)
+        out = attn.to_out[1](out)
+        if len(shape) == 4:
+            out = out.transpose(1, 2).reshape(shape)
+        if attn.residual_connection:
+            out = out + residual
+        return out / attn.rescale_output_factor
+
+    def _identity_branch(self, query: torch.Tensor, tokens: torch.Tensor, heads: int) -> torch.Tensor:
+        tokens = tokens.to(self.layer.to_k_ip.weight.dtype)
+        key = _split(self.layer.to_k_ip(tokens).to(query.dtype), heads)
+        value = _split(self.layer.to_v_ip(tokens).to(query.dtype), heads)
+        return self._attend(query, key, value, None)
+
+    def _attend(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        if self._attention_backend is None:
+            out = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
+        else:
+            query, key, value = (x.transpose(1, 2) for x in (query, key, value))
+            out = dispatch_attention_fn(query, key, value, mask, backend=self._attention_backend)
+        return out.flatten(2)
+
+    def _attend_and_record(
+        self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        scores = scores if mask is None else scores + mask
+        probabilities = scores.float().softmax(dim=-1)  # (b, heads, n, L)
+        self.recorded.append(probabilities)
+        return (probabilities.to(value.dtype) @ value).transpose(1, 2).flatten(2)
+
+    @staticmethod
+    def _prepared_mask(
+        attn: Attention, mask: torch.Tensor | None, source: torch.Tensor
+    ) -> torch.Tensor | None:
+        if mask is None:
+            return None
+        mask = attn.prepare_attention_mask(mask, source.shape[1], source.shape[0])
+        return mask.view(source.shape[0], attn.heads, -1, mask.shape[-1])
+
+
+def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)  # (b, heads, n, width of a head)
+
+
+def _updated(base: nn.Module, update: LowRank | None, x: torch.Tensor, scale: float) -> torch.Tensor:
+    return base(x) if update is None else base(x) + scale * update(x)
+
+
+def _column(scale: float | torch.Tensor, like: torch.Tensor) -> float | torch.Tensor:
+    return scale.to(like).view(-1, 1, 1) if isinstance(scale, torch.Tensor) else scale
+
+
+class AttentionLayer(NamedTuple):
+    """One attention layer of a UNet; `index` is its place in `unet.attn_processors`, as in published files."""
+
+    index: int
+    name: str
+    hidden: int
+    token_dim: int
+    """Width of the tokens that cross-attention reads, 0 for self-attention."""
+
+
+def attention_layers(unet: nn.Module) -> list[AttentionLayer]:
+    """List the attention layers of a UNet in the order of `unet.attn_processors`: down, up, then the middle.
+
+    Processors of an IP-Adapter's projection (`encoder_hid_proj`) are no layers of the UNet and are left out.
+    """
+    names = [name for name in unet.attn_processors if not name.startswith("encoder_hid_proj")]
+    layers = []
+    for index, name in enumerate(names):
+        attn = _attention(unet, name)
+        token_dim = attn.to_k.in_features if name.endswith("attn2.processor") else 0
+        layers.append(AttentionLayer(index, name, attn.to_q.out_features, token_dim))
+    return layers
+
+
+def _attention(unet: nn.Module, name: str) -> Attention:
+    return unet.get_submodule(name.removesuffix(".processor"))
+
+
+def install_identity_attention(unet: nn.Module, weights: Mapping[str, IdentityAttention]) -> None:
+    """Let the attention layers of `unet` use `weights`, keyed by the index of the layer.
+
+    Layers without weights keep their processor.
+
+    Raises:
+        ValueError: the UNet has no such layer, or one of another width.
+    """
+    layers = {str(layer.index): layer for layer in attention_layers(unet)}
+    for index, weight in weights.items():
+        if index not in layers:
+            raise ValueError(f"attention layer {index}: the UNet has {len(layers)} attention layers")
+        layer = layers[index]
+        keys = weight.to_k_ip
+        found = (keys.out_features, keys.in_features) if keys is not None else None
+        if found is not None and found != (layer.hidden, layer.token_dim):
+            raise ValueError(
+                f"attention layer {index} ({layer.name}): identity keys map {found[1]} to {found[0]} channels, "
+                f"the UNet needs {layer.token_dim} to {layer.hidden}"
+            )
+    remove_identity_attention(unet)
+    for index, weight in weights.items():
+        attn = _attention(unet, layers[index].name)
+        attn.set_processor(IdentityProcessor(weight, attn.processor))
+
+
+def remove_identity_attention(unet: nn.Module) -> None:
+    """Put back every processor that `install_identity_attention` replaced; the UNet is as it was."""
+    for layer in attention_layers(unet):
+        attn = _attention(unet, layer.name)
+        if isinstance(attn.processor, IdentityProcessor):
+            attn.set_processor(attn.processor.base)
+
+
+@contextmanager
+def record_text_attention(
+    unet: nn.Module, blocks: tuple[str, ...]
+) -> Iterator[dict[str, list[torch.Tensor]]]:
+    """Record the softmax of the text branch in cross-attention layers while the block runs.
+
+    Args:
+        unet: with identity attention installed.
+        blocks: beginnings of layer names, e.g. ("down_blocks.1", "mid_block", "up_blocks.1").
+
+    Yields:
+        layer name -> list of (b, heads, n, L), one for each time the layer ran, with gradients. Only these
+        layers leave the fused attention kernels.
+
+    Raises:
+        ValueError: no layer with identity attention has such a name.
+    """
+    chosen = {
+        layer.name: _attention(unet, layer.name).processor
+        for layer in attention_layers(unet)
+        if layer.token_dim and layer.name.startswith(blocks)
+    }
+    chosen = {name: item for name, item in chosen.items() if isinstance(item, IdentityProcessor)}
+    if not chosen:
+        raise ValueError(f"no cross-attention layer with identity attention begins with any of {blocks}")
+    recorded: dict[str, list[torch.Tensor]] = {name: [] for name in chosen}
+    for name, processor in chosen.items():
+        processor.recorded = recorded[name]
+    try:
+        yield recorded
+    finally:
+        for processor in chosen.values():
+            processor.recorded = None
+
+
+def localization_loss(
+    probabilities: torch.Tensor,
+    positions: torch.Tensor,
+    masks: torch.Tensor,
+    valid: torch.Tensor,
+    size: tuple[int, int],
+) -> torch.Tensor:
+    """Punish a part's word for being looked at from outside the part.
+
+    The facial attention localisation of ConsistentID, after FastComposer (Xiao et al. 2023, arXiv:2305.10431),
+    on the text branch of cross-attention.
+
+    Args:
+        probabilities: (b, heads, h * w, L) softmax of the text branch of one layer.
+        positions: (b, K) position in the text of each part's word.
+        masks: (b, K, H, W) of the parts, 0..1, any size.
+        valid: (b, K) which parts count.
+        size: (h, w) of the layer's grid.
+
+    Returns:
+        Scalar: about -1 when attention lies inside the parts, about +1 when outside, 0 when no part is valid.
+    """
+    heads = probabilities.shape[1]
+    masks = functional.interpolate(masks.float(), size=size, mode="bilinear", antialias=True)
+    masks = masks.flatten(2).transpose(1, 2)[:, None]  # (b, 1, h * w, K)
+    index = positions[:, None, None].expand(-1, heads, probabilities.shape[2], -1)
+    looked_at = probabilities.float().gather(3, index)  # (b, heads, h * w, K)
+    looked_at = looked_at / (looked_at.amax(dim=2, keepdim=True) + 1e-5)
+    inside = (looked_at * masks).sum(2) / (masks.sum(2) + 1e-5)
+    outside = (looked_at * (1 - masks)).sum(2) / ((1 - masks).sum(2) + 1e-5)
+    weight = valid[:, None].to(inside.dtype)
+    return (((outside - inside) * weight).sum(2) / (weight.sum(2) + 1e-5)).mean()
+
+
+def mean_localization_loss(
+    recorded: Mapping[str, list[torch.Tensor]],
+    positions: torch.Tensor,
+    masks: torch.Tensor,
+    valid: torch.Tensor,
+    latent_size: tuple[int, int],
+) -> torch.Tensor:
+    """Average `localization_loss` over all that `record_text_attention` saw; `latent_size` is (h, w)."""
+    losses = [
+        localization_loss(item, positions, masks, valid, _grid(item.shape[2], latent_size))
+        for items in recorded.values()
+        for item in items
+    ]
+    return torch.stack(losses).mean()
+
+
+def _grid(count: int, latent_size: tuple[int, int]) -> tuple[int, int]:
+    height, width = latent_size
+    while height * width > count:
+        height, width = (height + 1) // 2, (width + 1) // 2  # stride-2 convolutions round up
+    if height * width != count:
+        raise ValueError(f"{count} positions of attention: no halving of {latent_size} gives as many")
+    return height, width
