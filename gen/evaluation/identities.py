@@ -32,8 +32,10 @@ _LEAKED = "identities nearer to a training person than unseen people are"
 
 def measure(settings: Settings) -> list[Bar]:
     """Measure a dataset, or a small one made for the purpose when the settings name none."""
+    from pipelines.device import best_device
+
     heads = heldout.load(settings.data)
-    judge = Judge.bundled(settings.device or "cpu")
+    judge = Judge.bundled(settings.device or best_device())
     require_independent_files(judge.network, models.folder(settings.model))
     if settings.dataset is not None:
         made = datasets.load(settings.dataset)
@@ -47,6 +49,7 @@ def measure(settings: Settings) -> list[Bar]:
     except FileNotFoundError as absent:
         reason = f"not measured: {absent}"
         return [*bars, Bar(name=_LEAKED, value=None, bar=LEAKED, direction="<=", n=0, domain=reason)]
+    training.require_disjoint(heads.identities)
     return [*bars, measure_leakage(made, judge, heads, training)]
 
 

@@ -32,6 +32,7 @@ QUICK_REPEATS, REPEATS = 3, 9
 
 def measure(settings: Settings) -> list[Bar]:
     """Measure every bar of the portrait task; loads the pipeline, the judge and the held-out heads."""
+    from pipelines.device import best_device
     from pipelines.portrait.pipeline import PortraitPipeline
 
     data = heldout.find(settings.data)
@@ -39,8 +40,7 @@ def measure(settings: Settings) -> list[Bar]:
     settings.progress("time and memory", 0.0)
     bars = speed.measure(settings.model, data, QUICK_REPEATS if settings.quick else REPEATS)
     pipe = PortraitPipeline.from_pretrained(settings.model)
-    if settings.device:
-        pipe.to(settings.device)
+    pipe.to(settings.device or best_device())
     pipe.set_progress_bar_config(disable=True)
     judge = Judge.bundled(pipe.device)
     return measure_pictures(pipe, judge, heldout.load(data), settings) + bars
@@ -112,6 +112,7 @@ def _with_training(heads: HeldOut, renders: Measurements, portraits: Measurement
         training = TrainingSet.bundled()
     except FileNotFoundError as absent:
         return [realism.copies_not_measured(str(absent), len(portraits))]
+    training.require_disjoint(heads.identities)
     return [realism.measure_copies(heads, renders, portraits, training)]
 
 

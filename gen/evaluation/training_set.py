@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gen import atomic
 from gen.evaluation import sets
@@ -44,6 +45,15 @@ class TrainingSet:
     def project(self, features: np.ndarray) -> np.ndarray:
         """Bring judge features (n, f) into the space of `features`, (n, d)."""
         return (features - self.mean) @ self.basis
+
+    def require_disjoint(self, identities: ArrayLike) -> None:
+        """Raise ValueError when one of the held-out identities (n,) was trained on."""
+        shared = np.intersect1d(self.identities, np.asarray(identities))
+        if len(shared):
+            raise ValueError(
+                f"held-out heads: {len(shared)} of them were trained on ({', '.join(shared[:3])}): "
+                "render others with a seed of their own"
+            )
 
     def save(self, path: Path) -> None:
         """Write the set in half precision."""
@@ -105,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("shards", type=Path, help="folder that `mien heads` wrote")
     parser.add_argument("out", type=Path, help="file to write, e.g. weights/judge/training.npz")
-    parser.add_argument("--limit", type=int, default=20_000, help="number of images that are kept")
+    parser.add_argument("--limit", type=int, default=30_000, help="number of images that are kept")
     arguments = parser.parse_args()
     build(islice(read(arguments.shards), arguments.limit), Judge.bundled()).save(arguments.out)
 

@@ -201,7 +201,9 @@ def test_measure_reads_the_dataset_of_the_settings(tmp_path, monkeypatch, heldou
 
     monkeypatch.setattr(Judge, "bundled", lambda device: Judge(standins.StandInJudge(), device))
     monkeypatch.setattr(TrainingSet, "bundled", absent)
-    settings = Settings(model=str(tmp_path / "model"), data=tmp_path / "heads", dataset=tmp_path / "set")
+    settings = Settings(
+        model=str(tmp_path / "model"), data=tmp_path / "heads", dataset=tmp_path / "set", device="cpu"
+    )
     bars = {bar.name: bar for bar in identities.measure(settings)}
     assert failed(bars) == {LEAKED}
     assert bars[LEAKED].domain == "not measured: training.npz is absent"

@@ -65,6 +65,13 @@ def test_set_is_built_saved_and_loaded(folder, heldout, tmp_path):
     assert (np.diff(spread) < 0).all(), "principal components come in the order of their variance"
 
 
+def test_held_out_heads_must_be_strangers(folder, heldout):
+    built = training_set.build(shards.read(folder), Judge(standins.StandInJudge()), dimensions=2)
+    built.require_disjoint(["somebody", "else"])
+    with pytest.raises(ValueError, match=r"held-out heads: 2 of them were trained on \(h0003, h0005\)"):
+        built.require_disjoint(["h0005", "h0003", "h0003", "other"])
+
+
 def test_absent_and_damaged_input_is_named(tmp_path, heldout):
     with pytest.raises(FileNotFoundError, match=r"no \*.tar shards here"):
         list(shards.read(tmp_path))
