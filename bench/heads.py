@@ -71,11 +71,17 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=40)
     arguments = parser.parse_args()
     speed = pictures_a_second(arguments.makehuman, arguments.seconds)
-    cycle, squared = flow_errors(HeadCollection(HeadsConfig(count=1, seed=77), arguments.makehuman), arguments.people)
+    cycle, squared = flow_errors(
+        HeadCollection(HeadsConfig(count=1, seed=77), arguments.makehuman), arguments.people
+    )
     rows = [
         ("pictures a second, 128 px, 2x supersampling, ground truth, all cores", speed, ">= 25"),
         ("flow there and back within 0.5 px, share of co-visible pixels", (cycle <= 0.5).mean(), ">= 0.99"),
-        ("warp by flow onto the other state, dB on co-visible pixels", 10 * np.log10(255**2 / squared.mean()), ">= 30"),
+        (
+            "warp by flow onto the other state, dB on co-visible pixels",
+            10 * np.log10(255**2 / squared.mean()),
+            ">= 30",
+        ),
     ]
     lines = [f"{name:72s} {value:8.3f}  bar {bar}" for name, value, bar in rows]
     parser.exit(0, "\n".join(lines) + "\n")

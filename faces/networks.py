@@ -141,7 +141,9 @@ JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
 class JudgeNet(FaceNetwork):
     """Scores generated faces: identity embedding and attributes. Never guides, filters or trains a generator."""
 
-    def __init__(self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 160), embedding: int = 128) -> None:
+    def __init__(
+        self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 160), embedding: int = 128
+    ) -> None:
         super().__init__(size=size, widths=list(widths), embedding=embedding)
         inside = (3, *widths[:-1])
         depth = (1, 2, 2, 2)

@@ -32,9 +32,13 @@ ACTION_UNITS = (
 """FACS action units that the head can show, intensity 0..1 (a strong one may reach 1.2)."""
 
 SIDED_ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU7", "AU12", "AU43")
-"""Action units that the left and the right half of the face can show apart: "AU1L" is the subject's left, "AU1R" the right."""
+"""Action units that the left and the right half of the face can show apart: "AU1L" is the subject's left."""
 
-AGE_BANDS: dict[str, tuple[int, int]] = {"young": (18, 34), "middle-aged": (35, 54), "elderly": (55, 85)}
+AGE_BANDS: dict[str, tuple[int, int]] = {
+    "young": (18, 34),
+    "middle-aged": (35, 54),
+    "elderly": (55, 85),
+}
 """Years, both ends included. Nobody younger than 18 is rendered or generated."""
 
 MINIMUM_AGE = 18
@@ -47,7 +51,13 @@ HAIR_COLOURS = ("black", "brown", "blond", "red", "grey")
 
 EYE_COLOURS = ("brown", "light brown", "green", "blue-green", "blue", "light blue", "grey")
 
-POSES: dict[str, float] = {"left": -25.0, "slightly left": -12.0, "frontal": 0.0, "slightly right": 12.0, "right": 25.0}
+POSES: dict[str, float] = {
+    "left": -25.0,
+    "slightly left": -12.0,
+    "frontal": 0.0,
+    "slightly right": 12.0,
+    "right": 25.0,
+}
 """Yaw in degrees at the centre of each named pose; positive turns the face towards the right side of the image."""
 
 LIGHTS = ("soft", "side", "bright", "dim", "warm", "cool")

@@ -33,7 +33,11 @@ def appearance(image: np.ndarray, rng: np.random.Generator, strength: float = 1.
     x = image.astype(np.float32) / 255
     x = x ** np.float32(np.exp(rng.normal(0, 0.25 * strength)))
     x = x * np.exp(rng.normal(0, 0.12 * strength, 3)).astype(np.float32)
-    x = (x - 0.5) * np.float32(np.exp(rng.normal(0, 0.2 * strength))) + 0.5 + np.float32(rng.normal(0, 0.05 * strength))
+    x = (
+        (x - 0.5) * np.float32(np.exp(rng.normal(0, 0.2 * strength)))
+        + 0.5
+        + np.float32(rng.normal(0, 0.05 * strength))
+    )
     if rng.random() < 0.15 * strength:
         x = np.repeat(x @ np.array([0.299, 0.587, 0.114], np.float32)[:, None], 3, axis=2)
     if rng.random() < 0.3 * strength:
@@ -59,6 +63,10 @@ def erase(image: np.ndarray, rng: np.random.Generator, share: float = 0.25) -> n
     top, left = int(rng.integers(size - height)), int(rng.integers(size - width))
     covered = image.copy()
     colour = rng.integers(0, 256, 3)
-    noise = rng.integers(0, 256, (height, width, 3)) if rng.random() < 0.5 else np.broadcast_to(colour, (height, width, 3))
+    noise = (
+        rng.integers(0, 256, (height, width, 3))
+        if rng.random() < 0.5
+        else np.broadcast_to(colour, (height, width, 3))
+    )
     covered[top : top + height, left : left + width] = noise
     return covered

@@ -36,7 +36,9 @@ class AngularMargin(nn.Module):
         sine = (1 - own**2).sqrt()
         widened = own * math.cos(margin) - sine * math.sin(margin)
         # Past pi - margin the cosine would rise again; a linear penalty keeps the order there (the authors' own rule).
-        widened = torch.where(own > math.cos(math.pi - margin), widened, own - math.sin(math.pi - margin) * margin)
+        widened = torch.where(
+            own > math.cos(math.pi - margin), widened, own - math.sin(math.pi - margin) * margin
+        )
         logits = cosine.scatter(1, identity[:, None], widened) * self.scale
         return functional.cross_entropy(logits, identity, reduction="none")
 
@@ -52,8 +54,14 @@ def verification(embedding: torch.Tensor, identity: torch.Tensor) -> dict[str, f
     same = identity[:, None] == identity[None]
     upper = torch.triu(torch.ones_like(same), diagonal=1)
     genuine, impostor = scores[same & upper], scores[~same & upper]
-    thresholds = torch.quantile(impostor[torch.randperm(len(impostor), generator=torch.Generator().manual_seed(0))[:200_000]], torch.linspace(0, 1, 2001))
+    thresholds = torch.quantile(
+        impostor[torch.randperm(len(impostor), generator=torch.Generator().manual_seed(0))[:200_000]],
+        torch.linspace(0, 1, 2001),
+    )
     far = 1 - torch.linspace(0, 1, 2001)
     frr = torch.tensor([(genuine <= threshold).float().mean() for threshold in thresholds])
     worst = (far - frr).abs().argmin()
-    return {"eer": float((far[worst] + frr[worst]) / 2), "tar_at_far_1": float((genuine > thresholds[1980]).float().mean())}
+    return {
+        "eer": float((far[worst] + frr[worst]) / 2),
+        "tar_at_far_1": float((genuine > thresholds[1980]).float().mean()),
+    }

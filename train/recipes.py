@@ -42,7 +42,7 @@ def make(name: str) -> TrainConfig:
 
 @recipe
 def vae() -> TrainConfig:
-    "The autoencoder of `mini`: 128 px to 16x16 latents of 12 channels."
+    """The autoencoder of `mini`: 128 px to 16x16 latents of 12 channels."""
     from train.tasks.vae import VaeConfig
 
     return TrainConfig(
@@ -59,7 +59,7 @@ def vae() -> TrainConfig:
 
 @recipe
 def encoder() -> TrainConfig:
-    "The image encoder of `mini`: identity embedding and the tokens that adapters read."
+    """The image encoder of `mini`: identity embedding and the tokens that adapters read."""
     from train.tasks.encoder import EncoderConfig
 
     return TrainConfig(
@@ -77,7 +77,7 @@ def encoder() -> TrainConfig:
 
 @recipe
 def perception() -> TrainConfig:
-    "Landmarks and parsing."
+    """Landmarks and parsing."""
     from train.tasks.perception import PerceptionConfig
 
     return TrainConfig(
@@ -95,7 +95,7 @@ def perception() -> TrainConfig:
 
 @recipe
 def judge() -> TrainConfig:
-    "The judge that evaluation uses, trained apart on other heads under another look."
+    """The judge that evaluation uses, trained apart on other heads under another look."""
     from train.tasks.judge import JudgeConfig
 
     return TrainConfig(

@@ -25,11 +25,18 @@ def train_tokenizer(words: Sequence[str], max_length: int) -> CLIPTokenizer:
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix=_END))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    trainer = trainers.BpeTrainer(vocab_size=20_000, min_frequency=1, end_of_word_suffix=_END, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=20_000, min_frequency=1, end_of_word_suffix=_END, show_progress=False
+    )
     tokenizer.train_from_iterator(words, trainer)
     merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    pieces = [*letters, *(letter + _END for letter in letters), *("".join(pair) for pair in merges), *_SPECIAL]
+    pieces = [
+        *letters,
+        *(letter + _END for letter in letters),
+        *("".join(pair) for pair in merges),
+        *_SPECIAL,
+    ]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     made = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
     split = [word for word in words if len(made(word, add_special_tokens=False).input_ids) != 1]

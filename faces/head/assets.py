@@ -29,7 +29,19 @@ BROWS = tuple(f"eyebrow{index:03d}" for index in range(1, 13))
 LASHES = "eyelashes01"
 EYE_MATERIALS = ("brown", "brownlight", "green", "bluegreen", "blue", "lightblue", "grey")
 SKIN_AGES = ("young", "middleage", "old")
-_DETAIL_FOLDERS = ("asym", "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose")
+_DETAIL_FOLDERS = (
+    "asym",
+    "cheek",
+    "chin",
+    "ears",
+    "eyebrows",
+    "eyes",
+    "forehead",
+    "head",
+    "mouth",
+    "neck",
+    "nose",
+)
 _CACHE_VERSION = 6
 
 
@@ -172,7 +184,10 @@ def _joints(groups: dict[str, np.ndarray], mesh: Mesh) -> dict[str, np.ndarray]:
 
 
 def _proxy_files(folder: Path) -> dict[str, Path]:
-    files = {"eyes": folder / "eyes/high-poly/high-poly.mhclo", "teeth": folder / "teeth/teeth_base/teeth_base.mhclo"}
+    files = {
+        "eyes": folder / "eyes/high-poly/high-poly.mhclo",
+        "teeth": folder / "teeth/teeth_base/teeth_base.mhclo",
+    }
     files["tongue"] = folder / "tongue/tongue01/tongue01.mhclo"
     files["lashes"] = folder / f"eyelashes/{LASHES}/{LASHES}.mhclo"
     files |= {name: folder / f"eyebrows/{name}/{name}.mhclo" for name in BROWS}
@@ -184,14 +199,18 @@ def _target_files(folder: Path) -> dict[str, Path]:
     root = folder / "targets"
     files = [file for name in _DETAIL_FOLDERS for file in sorted((root / name).glob("*.target"))]
     files += sorted((root / "macrodetails").glob("*.target"))
-    files += [file for race in RACES for file in sorted((root / "expression" / "units" / race).glob("*.target"))]
+    files += [
+        file for race in RACES for file in sorted((root / "expression" / "units" / race).glob("*.target"))
+    ]
     if len(files) < 400:
         raise AssetError(f"{root}: expected about 500 .target files, found {len(files)}")
     return {str(file.relative_to(root).with_suffix("")).replace("\\", "/"): file for file in files}
 
 
 def _read_target(path: Path, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"]
+    lines = [
+        line for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line[0] != "#"
+    ]
     if not lines:  # MakeHuman ships header-only files for its averages
         return np.zeros(0, np.int32), np.zeros((0, 3), np.float32)
     try:

@@ -43,7 +43,9 @@ class HeadsConfig:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.size < 16:
-            raise ValueError(f"count {self.count} and size {self.size}: expected at least 1 picture of at least 16 px")
+            raise ValueError(
+                f"count {self.count} and size {self.size}: expected at least 1 picture of at least 16 px"
+            )
         if self.pictures_per_identity < 1:
             raise ValueError(f"pictures_per_identity {self.pictures_per_identity}: expected at least 1")
 
@@ -152,7 +154,9 @@ def _pending(config: HeadsConfig, folder: Path, progress: Callable[[int], None] 
         if marker.is_file():
             done = json.loads(marker.read_text(encoding="utf-8"))
             if done["config"] != config.hash():
-                raise ValueError(f"{marker}: made with other settings; choose another folder or remove this one")
+                raise ValueError(
+                    f"{marker}: made with other settings; choose another folder or remove this one"
+                )
             if done["count"] == len(indices):
                 _finish(len(indices), progress)
                 continue
@@ -186,7 +190,10 @@ def _write_tar(path: Path, collection: HeadCollection, indices: range) -> list[d
             sample = collection.sample(index)
             key = f"{collection.config.seed:04d}_{index:07d}"
             provenance = Provenance(
-                pipeline="faces.head", model="makehuman-cc0", seed=collection.config.seed, digital_source_type="algorithmicMedia"
+                pipeline="faces.head",
+                model="makehuman-cc0",
+                seed=collection.config.seed,
+                digital_source_type="algorithmicMedia",
             )
             picture = to_png_bytes(Image.fromarray(sample["rgb"]), provenance)
             row = {"key": key, "sha256": hashlib.sha256(picture).hexdigest()} | sample["labels"]
@@ -222,7 +229,10 @@ def _write_parquet(path: Path, rows: list[dict]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    flat = [{key: json.dumps(value) if isinstance(value, (list, dict)) else value for key, value in row.items()} for row in rows]
+    flat = [
+        {key: json.dumps(value) if isinstance(value, (list, dict)) else value for key, value in row.items()}
+        for row in rows
+    ]
     partial = path.with_suffix(".parquet.part")
     pq.write_table(pa.Table.from_pylist(flat), partial)
     os.replace(partial, path)

@@ -55,7 +55,9 @@ def build_parts(assets: HeadAssets) -> dict[str, Part]:
     return parts
 
 
-def glasses_mesh(left_eye: np.ndarray, right_eye: np.ndarray, rotation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def glasses_mesh(
+    left_eye: np.ndarray, right_eye: np.ndarray, rotation: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """A plain round frame in front of the eyes: ((v, 3) vertices in dm, (t, 3) triangles).
 
     Args:
@@ -85,13 +87,20 @@ def glasses_mesh(left_eye: np.ndarray, right_eye: np.ndarray, rotation: np.ndarr
             a, b = step * len(tube), (step + 1) % count * len(tube)
             for k in range(len(tube)):
                 n = (k + 1) % len(tube)
-                triangles.append([[start + a + k, start + b + k, start + b + n], [start + a + k, start + b + n, start + a + n]])
+                triangles.append(
+                    [
+                        [start + a + k, start + b + k, start + b + n],
+                        [start + a + k, start + b + n, start + a + n],
+                    ]
+                )
 
     middle = (left_eye + right_eye) / 2
     local_left, local_right = ((eye - middle) @ rotation for eye in (left_eye, right_eye))
     reach = 0.34
     for eye in (local_left, local_right):
-        circle = np.column_stack([0.215 * np.cos(turn), 0.175 * np.sin(turn) - 0.02, np.full(len(turn), reach)])
+        circle = np.column_stack(
+            [0.215 * np.cos(turn), 0.175 * np.sin(turn) - 0.02, np.full(len(turn), reach)]
+        )
         circle[:, 2] -= 0.12 * ((circle[:, 0] + eye[0]) / 0.5) ** 2
         add_tube(circle + [eye[0], 0, 0], 0.014, closed=True)
     bridge = np.linspace(local_right[0] + 0.2, local_left[0] - 0.2, 7)
@@ -99,7 +108,13 @@ def glasses_mesh(left_eye: np.ndarray, right_eye: np.ndarray, rotation: np.ndarr
     add_tube(np.column_stack([bridge, arch, np.full(7, reach)]), 0.013, closed=False)
     for sign, eye in ((1, local_left), (-1, local_right)):
         outer = eye[0] + sign * 0.215
-        ends = np.array([[outer, 0.03, reach - 0.13], [outer + sign * 0.09, 0.05, reach - 0.35], [sign * 0.66, 0.05, -1.0]])
+        ends = np.array(
+            [
+                [outer, 0.03, reach - 0.13],
+                [outer + sign * 0.09, 0.05, reach - 0.35],
+                [sign * 0.66, 0.05, -1.0],
+            ]
+        )
         add_tube(ends, 0.012, closed=False)
     points = np.concatenate(vertices) @ rotation.T + middle
     return points.astype(np.float32), np.array(triangles).reshape(-1, 3).astype(np.int32)

@@ -1,7 +1,7 @@
 """Makes the held-out set of the evaluation out of rendered shards.
 
-    mien heads --count 720 --pictures-per-identity 3 --seed 2 --size 128 --out data/heldout
-    python -m faces.head.heldout data/heldout tests/data/heads
+mien heads --count 720 --pictures-per-identity 3 --seed 2 --size 128 --out data/heldout
+python -m faces.head.heldout data/heldout tests/data/heads
 """
 
 from __future__ import annotations
@@ -54,10 +54,14 @@ def _write_one(key: str, members: dict[str, bytes], out: Path) -> dict:
     state = int(key.split("_")[1]) % 3
     file = f"{identity}-{state}.webp"
     with Image.open(io.BytesIO(members[f"{key}.png"])) as image:
-        provenance = Provenance(pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia")
+        provenance = Provenance(
+            pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia"
+        )
         save_image(image.convert("RGB"), out / file, provenance, quality=90)
     landmarks = np.load(io.BytesIO(members[f"{key}.landmarks.npy"]))
-    flat = {name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()}
+    flat = {
+        name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()
+    }
     return flat | {"file": file, "state": state, "landmarks": landmarks.ravel().round(2).tolist()}
 
 

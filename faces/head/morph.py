@@ -111,7 +111,9 @@ class MorphModel:
         weights = macro_weights(identity, age_years)
         for slider, value in identity.details.items():
             if slider not in self.sliders:
-                raise ValueError(f"unknown detail slider {slider!r}; known are {', '.join(sorted(self.sliders)[:5])}, ...")
+                raise ValueError(
+                    f"unknown detail slider {slider!r}; known are {', '.join(sorted(self.sliders)[:5])}, ..."
+                )
             negative, positive = self.sliders[slider]
             target = positive if value >= 0 else negative
             if target:

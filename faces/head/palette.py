@@ -177,5 +177,10 @@ def background(spec: Background, size: int) -> np.ndarray:
     if spec.noise:
         rng = np.random.default_rng(spec.seed)
         coarse = rng.normal(size=(6, 6)).astype(np.float32)
-        linear = linear * np.exp(0.5 * spec.noise * cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))[..., None]
+        linear = (
+            linear
+            * np.exp(0.5 * spec.noise * cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC))[
+                ..., None
+            ]
+        )
     return np.clip(linear, 0, 1) ** (1 / 2.2) * 255

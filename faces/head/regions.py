@@ -14,7 +14,16 @@ from faces.head.landmarks import landmark_vertices
 SIZE = 1024
 _TEXELS = 512  # the skins' own size, in which the lips below were measured
 # Outline of the lips in texels of the skin textures (u, distance from the middle line); the face lies on its side.
-_LIPS = ((460.0, 0.0), (459.2, 1.8), (459.9, 4.2), (461.7, 7.2), (464.3, 10.4), (468.6, 8.2), (471.3, 4.6), (472.2, 0.0))
+_LIPS = (
+    (460.0, 0.0),
+    (459.2, 1.8),
+    (459.9, 4.2),
+    (461.7, 7.2),
+    (464.3, 10.4),
+    (468.6, 8.2),
+    (471.3, 4.6),
+    (472.2, 0.0),
+)
 _LIP_MIDDLE = 264.6
 _LIP_SEAM = 465.4
 _ID = {name: index for index, name in enumerate(vocabulary.PARSING)}
@@ -71,7 +80,9 @@ def _islands(assets: HeadAssets) -> tuple[np.ndarray, np.ndarray]:
 
     face_uv, count = assets.body.face_uv, len(assets.body.uv)
     rows, columns = face_uv.ravel(), np.roll(face_uv, 1, axis=1).ravel()
-    _, component = connected_components(coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count)))
+    _, component = connected_components(
+        coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    )
     of_face = component[face_uv[:, 0]]
     nose = assets.index(297)
     head = of_face[(assets.body.faces == nose).any(axis=1)][0]
@@ -171,8 +182,16 @@ def _beard(landmarks: np.ndarray) -> np.ndarray:
     points = landmarks * SIZE
     area = np.zeros((SIZE, SIZE), np.uint8)
     upper = [points[31], points[33], points[35]]
-    cheek_right = [points[2] * 0.8 + points[48] * 0.2, points[3] * 0.6 + points[48] * 0.4, points[48] * 0.8 + points[31] * 0.2]
-    cheek_left = [points[14] * 0.8 + points[54] * 0.2, points[13] * 0.6 + points[54] * 0.4, points[54] * 0.8 + points[35] * 0.2]
+    cheek_right = [
+        points[2] * 0.8 + points[48] * 0.2,
+        points[3] * 0.6 + points[48] * 0.4,
+        points[48] * 0.8 + points[31] * 0.2,
+    ]
+    cheek_left = [
+        points[14] * 0.8 + points[54] * 0.2,
+        points[13] * 0.6 + points[54] * 0.4,
+        points[54] * 0.8 + points[35] * 0.2,
+    ]
     below = [point + (points[8] - points[57]) * 0.35 for point in points[[13, 11, 8, 5, 3]]]
     outline = cheek_right + upper + cheek_left[::-1] + below
     cv2.fillPoly(area, [np.round(np.array(outline)).astype(np.int32)], 255)

@@ -107,7 +107,9 @@ class HeadRenderer:
         self._gl.upload_textures(self._textures, self.regions)
         self._static = {name: self._static_attributes(name) for name in self.parts}
 
-    def render(self, spec: HeadSpec, size: int, shading: Shading = Shading(), other: HeadSpec | None = None) -> HeadImage:  # noqa: B008
+    def render(
+        self, spec: HeadSpec, size: int, shading: Shading = Shading(), other: HeadSpec | None = None
+    ) -> HeadImage:  # noqa: B008
         """Render one spec at size x size pixels; with `other` (the same identity and look) also the flow to it."""
         # Both states of a pair show the same meshes, so that every point of one exists in the other.
         open_mouth = any(mouth_is_open(one.state.action_units) for one in (spec, other) if one is not None)
@@ -171,7 +173,9 @@ class HeadRenderer:
         parsing = np.where(covered, surface[..., 2], 0).round().astype(np.uint8)
         landmarks = project(scene.camera, scene.landmarks, size).astype(np.float32)
         body = covered & (facing[..., 3] > 0.5)
-        small = cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA) if rgba.shape[0] != size else rgba
+        small = (
+            cv2.resize(rgba, (size, size), interpolation=cv2.INTER_AREA) if rgba.shape[0] != size else rgba
+        )
         alpha = small[..., 3:].astype(np.float32) / 255
         backdrop = palette.background(scene.spec.background, size)
         rgb = np.clip(small[..., :3] + (1 - alpha) * backdrop, 0, 255).round().astype(np.uint8)
@@ -229,7 +233,9 @@ class _Context:
         try:
             self.gl = moderngl.create_context(standalone=True, backend="egl")
         except Exception as error:  # moderngl raises plain Exception for every EGL failure
-            raise RuntimeError(f"no EGL context ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri") from error
+            raise RuntimeError(
+                f"no EGL context ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri"
+            ) from error
         self._flags = moderngl
         read = {name: (_SHADERS / name).read_text(encoding="utf-8") for name in os.listdir(_SHADERS)}
         program = self.gl.program
@@ -279,7 +285,12 @@ class _Context:
         _set(program, camera=scene.camera, key_camera=key, other_camera=scene.camera, eye=scene.eye)
         _set(program, albedo_only=shading.albedo_only, diffuse_only=shading.diffuse_only)
         _set(program, mouth_depth=float(scene.landmarks[[51, 57], 2].mean()))
-        _set(program, **palette.skin_uniforms(scene.spec, self._skin_layers(renderer), renderer.regions, renderer.assets))
+        _set(
+            program,
+            **palette.skin_uniforms(
+                scene.spec, self._skin_layers(renderer), renderer.regions, renderer.assets
+            ),
+        )
         _set(program, **palette.light_uniforms(scene.spec.lights))
         for material, name in scene.names:
             _set(program, material=MATERIALS[material], **palette.material_uniforms(material, scene.spec))
@@ -306,7 +317,9 @@ class _Context:
             self._draw(renderer, program, name, ranges)
         frame.depth_mask = True
 
-    def draw_truth(self, renderer: HeadRenderer, scene: _Scene, other: _Scene, size: int) -> tuple[np.ndarray, ...]:
+    def draw_truth(
+        self, renderer: HeadRenderer, scene: _Scene, other: _Scene, size: int
+    ) -> tuple[np.ndarray, ...]:
         gl, flags = self.gl, self._flags
         ranges = self._upload(scene, other)
         frame = self._frame("truth", size)

@@ -22,11 +22,34 @@ from faces.head.spec import (
     State,
 )
 
-_BROWS = ("eyebrow001", "eyebrow006", "eyebrow008", "eyebrow009", "eyebrow011", "eyebrow012")  # the others frown at rest
+_BROWS = (
+    "eyebrow001",
+    "eyebrow006",
+    "eyebrow008",
+    "eyebrow009",
+    "eyebrow011",
+    "eyebrow012",
+)  # the others frown at rest
 # Vertices of the base mesh over cheeks, forehead, chin and nose, one side each, that a mark may sit on.
 _MARK_BOX = {"x": (0.08, 0.55), "y": (6.25, 7.75), "z": 1.0}
-_CALM = ("mouth-angles", "laugh-lines", "mouth-dimples", "eyebrows-angle", "eye-corner", "nose-base", "eyefold-angle")
-_SKIPPED = ("asym-eye", "eye-trans", "neck-scale-vert", "neck-double", "eyebrows-trans", "ear-shape-pointed", "nose-trans")
+_CALM = (
+    "mouth-angles",
+    "laugh-lines",
+    "mouth-dimples",
+    "eyebrows-angle",
+    "eye-corner",
+    "nose-base",
+    "eyefold-angle",
+)
+_SKIPPED = (
+    "asym-eye",
+    "eye-trans",
+    "neck-scale-vert",
+    "neck-double",
+    "eyebrows-trans",
+    "ear-shape-pointed",
+    "nose-trans",
+)
 _ONE_SIDED_SHARE = 0.35
 
 
@@ -56,7 +79,9 @@ class HeadSampler:
         tone = float(np.clip(0.05 + 0.95 * african + 0.18 * asian + rng.normal(0, 0.12), 0, 1))
         dark = tone > 0.45
         hair = rng.choice(vocabulary.HAIR_COLOURS[:4], p=_hair_odds(tone))
-        eye_odds = np.array([0.9, 0.1, 0, 0, 0, 0, 0]) if dark else np.array([0.25, 0.18, 0.13, 0.1, 0.14, 0.1, 0.1])
+        eye_odds = (
+            np.array([0.9, 0.1, 0, 0, 0, 0, 0]) if dark else np.array([0.25, 0.18, 0.13, 0.1, 0.14, 0.1, 0.1])
+        )
         warmth = rng.normal(0, 0.05)
         light = float(np.exp(rng.normal(0, 0.10)))
         tint = np.clip(np.array([1 + 0.4 * warmth, 1 - 0.2 * warmth, 1 - warmth]) * light, 0.7, 1.3)
@@ -83,7 +108,9 @@ class HeadSampler:
         if age_years is None:
             # Most pictures show a person at one age; the rest at another, so that age is not the identity.
             own = _draw_age(self._rng(5, number))
-            age_years = float(np.clip(own + rng.normal(0, 2), 18, 85)) if rng.random() < 0.6 else _draw_age(rng)
+            age_years = (
+                float(np.clip(own + rng.normal(0, 2), 18, 85)) if rng.random() < 0.6 else _draw_age(rng)
+            )
         male = identity.gender > 0.5
         colour = self._worn_colour(rng, identity, age_years)
         makeup = () if male or rng.random() < 0.45 else _makeup(rng, identity.skin_tone)
@@ -99,12 +126,19 @@ class HeadSampler:
             makeup=makeup,
         )
 
-    def state(self, number: int, variant: int, expression: str | None = None, yaw: float | None = None) -> State:
+    def state(
+        self, number: int, variant: int, expression: str | None = None, yaw: float | None = None
+    ) -> State:
         """Draw an expression with its intensity, a gaze and a head pose."""
         rng = self._rng(3, number, variant)
-        chosen = expression or str(rng.choice(vocabulary.EXPRESSIONS, p=(0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1)))
+        chosen = expression or str(
+            rng.choice(vocabulary.EXPRESSIONS, p=(0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1))
+        )
         strength = rng.uniform(0.75, 1.1)
-        units = {unit: float(np.clip(value * strength * rng.uniform(0.85, 1.15), 0, 1.4)) for unit, value in PROTOTYPES[chosen].items()}
+        units = {
+            unit: float(np.clip(value * strength * rng.uniform(0.85, 1.15), 0, 1.4))
+            for unit, value in PROTOTYPES[chosen].items()
+        }
         if rng.random() < 0.3:
             extra = str(rng.choice(("AU1", "AU2", "AU7", "AU17", "AU25")))
             units[extra] = max(units.get(extra, 0.0), float(rng.uniform(0.05, 0.25)))
@@ -264,15 +298,53 @@ def _makeup(rng: np.random.Generator, tone: float) -> tuple[MakeupLayer, ...]:
     if rng.random() < 0.8:
         hue = rng.choice(4)
         colour = ((0.40, 0.02, 0.05), (0.45, 0.10, 0.14), (0.22, 0.02, 0.10), (0.42, 0.12, 0.06))[hue]
-        layers.append(MakeupLayer(region="lips", colour=_triple(np.array(colour) * rng.uniform(0.7, 1.2)), alpha=float(rng.uniform(0.4, 0.85)), extent=0.4))
+        layers.append(
+            MakeupLayer(
+                region="lips",
+                colour=_triple(np.array(colour) * rng.uniform(0.7, 1.2)),
+                alpha=float(rng.uniform(0.4, 0.85)),
+                extent=0.4,
+            )
+        )
     if rng.random() < 0.6:
-        colour = rng.choice(np.array([(0.10, 0.05, 0.16), (0.05, 0.10, 0.20), (0.12, 0.06, 0.03), (0.04, 0.14, 0.09), (0.25, 0.08, 0.14)]))
-        layers.append(MakeupLayer(region="shadow", colour=_triple(colour), alpha=float(rng.uniform(0.3, 0.75)), extent=float(rng.uniform(0.3, 0.9))))
+        colour = rng.choice(
+            np.array(
+                [
+                    (0.10, 0.05, 0.16),
+                    (0.05, 0.10, 0.20),
+                    (0.12, 0.06, 0.03),
+                    (0.04, 0.14, 0.09),
+                    (0.25, 0.08, 0.14),
+                ]
+            )
+        )
+        layers.append(
+            MakeupLayer(
+                region="shadow",
+                colour=_triple(colour),
+                alpha=float(rng.uniform(0.3, 0.75)),
+                extent=float(rng.uniform(0.3, 0.9)),
+            )
+        )
     if rng.random() < 0.6:
-        layers.append(MakeupLayer(region="liner", colour=(0.008, 0.007, 0.008), alpha=float(rng.uniform(0.5, 0.95)), extent=float(rng.uniform(0.2, 0.8))))
+        layers.append(
+            MakeupLayer(
+                region="liner",
+                colour=(0.008, 0.007, 0.008),
+                alpha=float(rng.uniform(0.5, 0.95)),
+                extent=float(rng.uniform(0.2, 0.8)),
+            )
+        )
     if rng.random() < 0.5:
         colour = np.array([0.50, 0.14, 0.13]) * (1 - 0.45 * tone)
-        layers.append(MakeupLayer(region="blush", colour=_triple(colour), alpha=float(rng.uniform(0.15, 0.4)), extent=float(rng.uniform(0.5, 1.0))))
+        layers.append(
+            MakeupLayer(
+                region="blush",
+                colour=_triple(colour),
+                alpha=float(rng.uniform(0.15, 0.4)),
+                extent=float(rng.uniform(0.5, 1.0)),
+            )
+        )
     return tuple(layers)
 
 
@@ -288,7 +360,9 @@ def _hair_odds(tone: float) -> tuple[float, ...]:
 
 def _style_odds(male: bool) -> np.ndarray:
     # bald short cropped side-parted tousled afro bob "straight bob" braided long ponytail
-    odds = np.array([10, 18, 17, 8, 16, 8, 1, 1, 1, 3, 3] if male else [1, 5, 5, 6, 8, 8, 3, 6, 10, 24, 24], np.float64)
+    odds = np.array(
+        [10, 18, 17, 8, 16, 8, 1, 1, 1, 3, 3] if male else [1, 5, 5, 6, 8, 8, 3, 6, 10, 24, 24], np.float64
+    )
     return odds / odds.sum()
 
 

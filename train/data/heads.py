@@ -31,7 +31,11 @@ class HeadArrays:
     def __init__(self, folder: Path | str, limit: int = 0) -> None:
         self.shards = ShardDataset(folder, (*_FIELDS, "spec"))
         count = min(limit, len(self.shards)) if limit else len(self.shards)
-        source = {"shards": [json.loads(tar.with_suffix(".json").read_text())["sha256"] for tar in self.shards.shards]}
+        source = {
+            "shards": [
+                json.loads(tar.with_suffix(".json").read_text())["sha256"] for tar in self.shards.shards
+            ]
+        }
         cache = write_cache(Path(folder) / "arrays", source, len(self.shards), self._read, batch_size=256)
         self.image, self.parsing, self.landmarks = (cache.arrays[name][:count] for name in _FIELDS)
         self.labels = [_unflatten(row) for row in self.shards.labels().slice(0, count).to_pylist()]
@@ -73,4 +77,7 @@ def attribute_arrays(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
 
 
 def _unflatten(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: json.loads(value) if key in {"au", "gaze", "makeup", "marks"} else value for key, value in row.items()}
+    return {
+        key: json.loads(value) if key in {"au", "gaze", "makeup", "marks"} else value
+        for key, value in row.items()
+    }

@@ -16,7 +16,9 @@ from train.data.heads import HeadArrays
 _GRID = 16
 
 
-def portrait_cache(heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, batch: int = 32) -> ArrayCache:
+def portrait_cache(
+    heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, batch: int = 32
+) -> ArrayCache:
     """Latents and features of all heads, as they are and mirrored (axis 1: 0 as is, 1 mirrored).
 
     Args:
@@ -95,4 +97,9 @@ def mirrored_labels(labels: dict) -> dict:
     for name, value in labels["au"].items():
         swap = {"L": "R", "R": "L"}.get(name[-1])
         units[name[:-1] + swap if swap else name] = value
-    return labels | {"au": units, "yaw": -labels["yaw"], "roll": -labels["roll"], "pose": _MIRRORED_POSE[labels["pose"]]}
+    return labels | {
+        "au": units,
+        "yaw": -labels["yaw"],
+        "roll": -labels["roll"],
+        "pose": _MIRRORED_POSE[labels["pose"]],
+    }

@@ -84,7 +84,7 @@ class EncoderTask(Task):
             {
                 "tower": tower,
                 "margin": AngularMargin(config.embedding, count),
-                "parameters": nn.Linear(config.width * 2, parameters),
+                "traits": nn.Linear(config.width * 2, parameters),
             }
         )
 
@@ -125,7 +125,7 @@ class EncoderTask(Task):
         # The tokens that adapters read are trained too: their mean and the class token of the last but one layer.
         states = out.hidden_states[-2].float()
         pooled = torch.cat([states[:, 0], states[:, 1:].mean(dim=1)], dim=-1)
-        parameters = (model["parameters"](pooled) - batch["parameters"]).square().mean()
+        parameters = (model["traits"](pooled) - batch["parameters"]).square().mean()
         total = recognise + self.config.parameter_weight * parameters
         return total, {"arcface": recognise.detach(), "parameters": parameters.detach()}
 
@@ -157,7 +157,9 @@ def face_crop(image: np.ndarray, jitter: np.ndarray | None = None) -> np.ndarray
     matrix[:, 2] += 0.5 * scale - 0.5  # centres of pixels, not corners
     if jitter is not None:
         matrix = matrix @ np.vstack([jitter, [0, 0, 1]])
-    return cv2.warpAffine(image, matrix, (FACE_SIZE, FACE_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(
+        image, matrix, (FACE_SIZE, FACE_SIZE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
 def normalise(image: torch.Tensor) -> torch.Tensor:
@@ -177,10 +179,12 @@ def embed(tower: CLIPVisionModelWithProjection, images: np.ndarray, batch: int =
 
 
 def identity_parameters(heads: HeadArrays) -> np.ndarray:
-    """Standardised parameters of each person: (people, k) float32 of shape, skin, eyes and brows, without age and look."""
+    """Standardised parameters of each person: (people, k) float32 of shape, skin, eyes and brows."""
     first = np.unique(heads.identity, return_index=True)[1]
     specs = [heads.spec(int(index))["identity"] for index in first]
-    sliders = sorted({name for spec in specs for name in spec["details"] if "asym/" not in name and "/r-" not in name})
+    sliders = sorted(
+        {name for spec in specs for name in spec["details"] if "asym/" not in name and "/r-" not in name}
+    )
     brows = sorted({spec["brow_style"] for spec in specs})
     rows = [
         [

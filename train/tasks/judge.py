@@ -65,7 +65,11 @@ class JudgeTask(Task):
         if rng.random() < 0.5:
             image = np.ascontiguousarray(image[:, ::-1])
             labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
-        return {"image": erase(appearance(image, rng), rng), "identity": int(dataset.identity[index]), **labels}
+        return {
+            "image": erase(appearance(image, rng), rng),
+            "identity": int(dataset.identity[index]),
+            **labels,
+        }
 
     def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
         """ArcFace and the attributes, each scaled to be about one at the start."""
@@ -74,9 +78,15 @@ class JudgeTask(Task):
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
         parts = {
             "arcface": model["margin"](out["embedding"], batch["identity"], margin).mean() * 0.3,
-            "expression": functional.cross_entropy(out["expression"], batch["expression"], label_smoothing=0.05),
-            "hair_colour": functional.cross_entropy(out["hair_colour"], batch["hair_colour"], label_smoothing=0.05),
-            "hair_style": functional.cross_entropy(out["hair_style"], batch["hair_style"], label_smoothing=0.05),
+            "expression": functional.cross_entropy(
+                out["expression"], batch["expression"], label_smoothing=0.05
+            ),
+            "hair_colour": functional.cross_entropy(
+                out["hair_colour"], batch["hair_colour"], label_smoothing=0.05
+            ),
+            "hair_style": functional.cross_entropy(
+                out["hair_style"], batch["hair_style"], label_smoothing=0.05
+            ),
             "pose": (out["pose"] - batch["pose"]).abs().mean() / 8,
             "age": (out["age"] - batch["age"]).abs().mean() / 15,
             "gender": functional.binary_cross_entropy_with_logits(out["gender"], batch["gender"]),

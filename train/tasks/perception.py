@@ -53,10 +53,14 @@ class PerceptionTask(Task):
             image, parsing = image[:, ::-1], vocabulary.flip_parsing(parsing)
             landmarks = vocabulary.flip_landmarks(landmarks, size)
         wide = rng.random() < self.config.loose_share
-        matrix = jitter_matrix(rng, size, 0.06 if wide else 0.015, 0.2 if wide else 0.04, 12.0 if wide else 3.0)
+        matrix = jitter_matrix(
+            rng, size, 0.06 if wide else 0.015, 0.2 if wide else 0.04, 12.0 if wide else 3.0
+        )
         border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_REFLECT_101
         image = cv2.warpAffine(np.ascontiguousarray(image), matrix, (size, size), borderMode=border)
-        parsing = cv2.warpAffine(np.ascontiguousarray(parsing), matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=border)
+        parsing = cv2.warpAffine(
+            np.ascontiguousarray(parsing), matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=border
+        )
         # cv2 counts from the centre of the first pixel, landmarks from its corner.
         landmarks = (landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
         image = erase(appearance(image, rng), rng)
@@ -101,6 +105,9 @@ def _mean_iou(found: np.ndarray, wanted: np.ndarray) -> float:
     """Intersection over union, averaged over the classes that occur in the truth."""
     scores = []
     for label in np.unique(wanted):
-        both, either = ((found == label) & (wanted == label)).sum(), ((found == label) | (wanted == label)).sum()
+        both, either = (
+            ((found == label) & (wanted == label)).sum(),
+            ((found == label) | (wanted == label)).sum(),
+        )
         scores.append(both / either)
     return float(np.mean(scores))

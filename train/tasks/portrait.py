@@ -13,15 +13,19 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from pipelines.portrait.captioning import mark_parts
+from pipelines.portrait.pipeline import PortraitPipeline
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel, CLIPVisionModelWithProjection
 
 from faces import captions
 from pipelines.autoencoder import PatchAutoencoderKL
-from pipelines.portrait.attention import install_identity_attention, mean_localization_loss, record_text_attention
-from pipelines.portrait.captioning import mark_parts
+from pipelines.portrait.attention import (
+    install_identity_attention,
+    mean_localization_loss,
+    record_text_attention,
+)
 from pipelines.portrait.modules import IdentityConditioner
-from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, portrait_cache
 from train.draws import Draws
@@ -33,10 +37,10 @@ from train.tokenizer import train_tokenizer
 MAX_LENGTH = 48
 _TIMESTEPS = 1000
 _PREVIEW = (
-    dict(expression="happy", pose="frontal", hair_style="short", hair_colour="brown"),
-    dict(expression="surprise", pose="left", hair_style="long", hair_colour="black"),
-    dict(expression="anger", pose="slightly right", hair_style="ponytail", hair_colour="red"),
-    dict(expression="neutral", pose="right", hair_style="bald", age_band="elderly"),
+    {"expression": "happy", "pose": "frontal", "hair_style": "short", "hair_colour": "brown"},
+    {"expression": "surprise", "pose": "left", "hair_style": "long", "hair_colour": "black"},
+    {"expression": "anger", "pose": "slightly right", "hair_style": "ponytail", "hair_colour": "red"},
+    {"expression": "neutral", "pose": "right", "hair_style": "bald", "age_band": "elderly"},
 )
 
 
@@ -98,7 +102,9 @@ class PortraitTask(Task):
         source = config.start
         self.vae = PatchAutoencoderKL.from_pretrained(source / "vae" if source else config.vae).float().eval()
         encoder = source / "image_encoder" if source else config.image_encoder
-        self.image_encoder = CLIPVisionModelWithProjection.from_pretrained(encoder, dtype=torch.float32).eval()
+        self.image_encoder = CLIPVisionModelWithProjection.from_pretrained(
+            encoder, dtype=torch.float32
+        ).eval()
         self.tokenizer = train_tokenizer(captions.words(), MAX_LENGTH)
         self.scheduler = DPMSolverMultistepScheduler(
             num_train_timesteps=_TIMESTEPS,
@@ -116,13 +122,23 @@ class PortraitTask(Task):
         config = self.config
         if config.start:
             parts = {
-                "text_encoder": CLIPTextModel.from_pretrained(config.start / "text_encoder", dtype=torch.float32),
-                "unet": UNet2DConditionModel.from_pretrained(config.start / "unet", torch_dtype=torch.float32),
-                "conditioner": IdentityConditioner.from_pretrained(config.start / "conditioner", torch_dtype=torch.float32),
+                "text_encoder": CLIPTextModel.from_pretrained(
+                    config.start / "text_encoder", dtype=torch.float32
+                ),
+                "unet": UNet2DConditionModel.from_pretrained(
+                    config.start / "unet", torch_dtype=torch.float32
+                ),
+                "conditioner": IdentityConditioner.from_pretrained(
+                    config.start / "conditioner", torch_dtype=torch.float32
+                ),
             }
         else:
             unet = self._unet()
-            parts = {"text_encoder": self._text_encoder(), "unet": unet, "conditioner": self._conditioner(unet)}
+            parts = {
+                "text_encoder": self._text_encoder(),
+                "unet": unet,
+                "conditioner": self._conditioner(unet),
+            }
         model = nn.ModuleDict(parts)
         install_identity_attention(model["unet"], model["conditioner"].attention)
         if config.adapter_only:
@@ -141,7 +157,9 @@ class PortraitTask(Task):
             block_out_channels=channels,
             layers_per_block=self.config.layers,
             cross_attention_dim=self.config.text_width,
-            attention_head_dim=tuple(width // 32 for width in channels),  # diffusers counts heads under this name
+            attention_head_dim=tuple(
+                width // 32 for width in channels
+            ),  # diffusers counts heads under this name
             norm_num_groups=16,
         )
 
@@ -185,7 +203,9 @@ class PortraitTask(Task):
     def _data(self, shards: Path) -> PortraitData:
         heads = HeadArrays(shards)
         encode = self.assemble(self.build()).encode_aligned
-        return PortraitData(heads, portrait_cache(heads, Path(shards) / "features", self.vae, self.image_encoder, encode))
+        return PortraitData(
+            heads, portrait_cache(heads, Path(shards) / "features", self.vae, self.image_encoder, encode)
+        )
 
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
@@ -197,7 +217,10 @@ class PortraitTask(Task):
             text = ""
         marked = mark_parts(self.tokenizer, text)
         arrays = dataset.features.arrays
-        identity = {name: np.array(arrays[name][partner, side]) for name in ("id_embeds", "clip_states", "part_states", "part_valid")}
+        identity = {
+            name: np.array(arrays[name][partner, side])
+            for name in ("id_embeds", "clip_states", "part_states", "part_valid")
+        }
         if rng.random() < self.config.identity_drop:  # nobody, as in the unconditional branch
             identity["id_embeds"][:] = 0
             identity["clip_states"][:] = self.zero_states
@@ -227,7 +250,7 @@ class PortraitTask(Task):
         text, tokens = self._condition(model, batch)
         with record_text_attention(model["unet"], self.config.localization_blocks) as recorded:
             predicted = self._denoise(model, noisy, timesteps, text, tokens)
-        # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped (gamma + 1 at most).
+        # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped.
         ratio = signal / (1 - signal)
         weight = (self.config.snr_gamma + 1) / (ratio + 1).clamp(min=self.config.snr_gamma + 1)
         velocity = weighted_mse(predicted, target("v_prediction", clean, noise, signal), weight)
@@ -241,15 +264,16 @@ class PortraitTask(Task):
     def _condition(model: nn.Module, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         text = model["text_encoder"](batch["ids"]).last_hidden_state
         tokens = model["conditioner"](
-            batch["id_embeds"].float(), batch["clip_states"].float(), batch["part_states"].float(), batch["part_valid"]
+            batch["id_embeds"].float(),
+            batch["clip_states"].float(),
+            batch["part_states"].float(),
+            batch["part_valid"],
         )
         fused = model["conditioner"].fuse(text, tokens.part_tokens, batch["positions"], batch["part_valid"])
         return fused, tokens.id_tokens
 
     @staticmethod
     def _denoise(model: nn.Module, noisy, timesteps, text, tokens) -> torch.Tensor:
-        from pipelines.portrait.attention import IdentityContext
-
         context = {"ip_hidden_states": IdentityContext(tokens)}
         return model["unet"](noisy, timesteps, text, cross_attention_kwargs=context).sample
 
@@ -291,7 +315,9 @@ class PortraitTask(Task):
         for number, wanted in enumerate(_PREVIEW):
             prompts = [captions.prompt(gender=heads.labels[index]["gender"], **wanted) for index in chosen]
             generators = [torch.Generator().manual_seed(100 * number + k) for k in range(len(chosen))]
-            images = pipe(prompt=prompts, conditioning=identity, generator=generators, output_type="np").images
+            images = pipe(
+                prompt=prompts, conditioning=identity, generator=generators, output_type="np"
+            ).images
             rows.append((images * 255).round().astype(np.uint8))
         save_grid(path, rows)
 

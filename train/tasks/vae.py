@@ -23,7 +23,10 @@ from train.draws import Draws
 from train.grid import save_grid, to_uint8
 from train.tasks import Task, frozen
 
-_DETAIL = [vocabulary.PARSING.index(name) for name in ("l_brow", "r_brow", "l_eye", "r_eye", "mouth", "u_lip", "l_lip")]
+_DETAIL = [
+    vocabulary.PARSING.index(name)
+    for name in ("l_brow", "r_brow", "l_eye", "r_eye", "mouth", "u_lip", "l_lip")
+]
 _FACE = [vocabulary.PARSING.index(name) for name in ("skin", "nose", "l_ear", "r_ear", "eye_g")]
 
 
@@ -113,7 +116,12 @@ class VaeTask(Task):
         gradient = _gradient_loss(rebuilt, image, weight)
         structure = 1 - structural_similarity(rebuilt, image)
         kl = posterior.kl().float().mean()
-        total = l1 + config.gradient_weight * gradient + config.structure_weight * structure + config.kl_weight * kl
+        total = (
+            l1
+            + config.gradient_weight * gradient
+            + config.structure_weight * structure
+            + config.kl_weight * kl
+        )
         metrics = {"l1": l1, "gradient": gradient, "ssim": 1 - structure, "kl": kl}
         if "adversary" in model:
             fooled, adversary = self._adversarial(model, image, rebuilt)
@@ -162,7 +170,9 @@ class VaeTask(Task):
         image = torch.from_numpy(heads.image[picked]).permute(0, 3, 1, 2).float().div(127.5).sub(1)
         device = next(vae.parameters()).device
         with torch.no_grad():
-            latents = torch.cat([vae.encode(chunk.to(device)).latent_dist.mean for chunk in image.split(32)]).float()
+            latents = torch.cat(
+                [vae.encode(chunk.to(device)).latent_dist.mean for chunk in image.split(32)]
+            ).float()
         vae.register_to_config(
             latents_mean=[round(float(value), 5) for value in latents.mean(dim=(0, 2, 3))],
             latents_std=[round(float(value), 5) for value in latents.std(dim=(0, 2, 3))],
@@ -210,7 +220,9 @@ class PatchAdversary(nn.Module):
         super().__init__()
         widths = (3, width, width * 2, width * 2)
         self.levels = nn.ModuleList(
-            nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2))
+            nn.Sequential(
+                nn.utils.parametrizations.spectral_norm(nn.Conv2d(a, b, 4, 2, 1)), nn.LeakyReLU(0.2)
+            )
             for a, b in zip(widths, widths[1:], strict=False)
         )
         self.score = nn.Conv2d(widths[-1], 1, 3, padding=1)

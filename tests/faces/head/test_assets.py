@@ -35,7 +35,9 @@ def test_target_keeps_only_known_vertices(tmp_path):
 
 def test_obj_reads_quads_triangles_and_groups(tmp_path):
     path = tmp_path / "mesh.obj"
-    path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 1\ng a\nf 1/1 2/2 3/2 4/1\ng b\nf 1/1 2/2 3/2\n")
+    path.write_text(
+        "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nvt 0 0\nvt 1 1\ng a\nf 1/1 2/2 3/2 4/1\ng b\nf 1/1 2/2 3/2\n"
+    )
     mesh, groups = read_mesh(path)
     triangles, _ = mesh.triangles()
     assert triangles.tolist() == [[0, 1, 2], [0, 2, 3], [0, 1, 2]]
@@ -54,7 +56,9 @@ def test_proxy_with_too_few_bindings_is_refused(makehuman, tmp_path):
     shutil.copytree(f"{makehuman}/tongue/tongue01", folder)
     file = folder / "tongue01.mhclo"
     file.write_text("\n".join(file.read_text().splitlines()[:-5]))
-    with pytest.raises(AssetError, match=r"tongue01\.mhclo: expected .* one binding for each of the 226 vertices"):
+    with pytest.raises(
+        AssetError, match=r"tongue01\.mhclo: expected .* one binding for each of the 226 vertices"
+    ):
         _read_proxy(file)
 
 

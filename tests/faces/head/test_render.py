@@ -93,7 +93,9 @@ def test_unwrapping_returns_the_texture(collection):
     spec = spec.model_copy(
         update={
             "identity": spec.identity.model_copy(update=tint),
-            "look": spec.look.model_copy(update={"makeup": (), "beard": 0.0, "age_years": 20.0, "hair_style": "bald", "glasses": 0.0}),
+            "look": spec.look.model_copy(
+                update={"makeup": (), "beard": 0.0, "age_years": 20.0, "hair_style": "bald", "glasses": 0.0}
+            ),
             "state": State(),
         }
     )
@@ -128,7 +130,9 @@ def test_sliders_cover_the_face(collection):
 
 def test_shards_are_resumed_and_equal_for_any_worker_count(makehuman, collection, tmp_path):
     options = {"count": 10, "size": 64, "seed": 9, "makehuman": makehuman, "pictures_per_identity": 2}
-    one, two = (write_heads(out=tmp_path / name, workers=workers, **options) for name, workers in (("a", 1), ("b", 2)))
+    one, two = (
+        write_heads(out=tmp_path / name, workers=workers, **options) for name, workers in (("a", 1), ("b", 2))
+    )
     names = sorted(path.name for path in one.iterdir())
     assert names == ["heads-00000.json", "heads-00000.parquet", "heads-00000.tar"]
     for name in names:

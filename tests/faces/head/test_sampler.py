@@ -101,6 +101,11 @@ def test_jaw_is_limited():
 
 def test_expressions_have_distinct_prototypes():
     assert tuple(PROTOTYPES) == vocabulary.EXPRESSIONS
-    table = np.array([[full_action_units(units)[unit] for unit in vocabulary.ACTION_UNITS] for units in PROTOTYPES.values()])
+    table = np.array(
+        [
+            [full_action_units(units)[unit] for unit in vocabulary.ACTION_UNITS]
+            for units in PROTOTYPES.values()
+        ]
+    )
     distances = np.linalg.norm(table[:, None] - table[None], axis=2)
     assert distances[~np.eye(8, dtype=bool)].min() > 0.5
