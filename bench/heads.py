@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from faces.head.dataset import HeadCollection, HeadsConfig
-from faces.head.renderer import Shading
+from faces.head.scene import Shading
 from faces.head.spec import HeadSpec, Lights
 
 FLAT = Lights(key=(0, 0, 0), fill=(0, 0, 0), rim=(0, 0, 0), sky=(0.9, 0.9, 0.9), ground=(0.9, 0.9, 0.9))

@@ -59,7 +59,8 @@ class HeadCollection:
     """Specs and pictures of a `HeadsConfig`, one at a time."""
 
     def __init__(self, config: HeadsConfig, makehuman: str | Path | None = None) -> None:
-        from faces.head.renderer import HeadRenderer, Shading
+        from faces.head.renderer import HeadRenderer
+        from faces.head.scene import Shading
 
         self.config = config
         self.renderer = HeadRenderer(makehuman)

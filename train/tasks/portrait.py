@@ -21,6 +21,7 @@ from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel, C
 from faces import captions
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.attention import (
+    IdentityContext,
     install_identity_attention,
     mean_localization_loss,
     record_text_attention,

@@ -11,7 +11,7 @@ from faces.alignment import anchor_points
 from faces.head.camera import EYE_LEFT, EYE_RIGHT
 from faces.head.dataset import write_heads
 from faces.head.morph import macro_weights
-from faces.head.renderer import Shading
+from faces.head.scene import Shading
 from faces.head.spec import Lights, State
 from faces.head.uv import unwrap
 
@@ -101,8 +101,8 @@ def test_unwrapping_returns_the_texture(collection):
     )
     image = renderer.render(spec, 512, Shading(albedo_only=True))
     texture, weight = unwrap(image, 256)
-    layer = renderer._textures.skin_layers["young_light_female_0"]
-    truth = cv2.resize(renderer._textures.skins[layer][..., :3], (256, 256), interpolation=cv2.INTER_AREA)
+    layer = renderer.textures.skin_layers["young_light_female_0"]
+    truth = cv2.resize(renderer.textures.skins[layer][..., :3], (256, 256), interpolation=cv2.INTER_AREA)
     parsing = cv2.resize(renderer.regions.parsing, (256, 256), interpolation=cv2.INTER_NEAREST)
     face = (weight > 0.5) & np.isin(parsing, (1, 10, 12, 13))
     face[:, :160] = False  # the head's island alone: clothes cover the other one
