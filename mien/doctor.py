@@ -23,7 +23,7 @@ from mien.errors import one_line
 from mien.portrait import model_digest
 
 Status = Literal["ok", "optional", "missing", "broken"]
-"""`optional`: absent, rarely needed. `missing`: some task needs it. `broken`: Mien does not work without it."""
+"""`optional`: rarely needed. `missing`: some task needs it. `broken`: Mien does not work without it."""
 
 PACKAGES = (
     "torch", "diffusers", "transformers", "accelerate", "safetensors", "peft", "gradio", "numpy", "scipy",

@@ -1,0 +1,209 @@
+"""The job of `make demo`: portraits, a small dataset, measured numbers, and one page that shows them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mien import progress
+from mien.errors import errors
+
+REFERENCES = Path(__file__).parent / "data" / "references"
+"""Held-out renders: heads that no network of Mien was trained on."""
+LOOKS: tuple[dict[str, Any], ...] = (
+    {"expression": "happy", "pose": "frontal"},
+    {"expression": "surprise", "pose": "slightly left"},
+    {"expression": "anger", "pose": "slightly right"},
+    {"expression": "neutral", "pose": "left", "light": "warm"},
+    {"expression": "neutral", "age_band": "elderly", "hair_style": "short", "hair_colour": "grey"},
+    {"expression": "happy", "pose": "slightly right", "hair_style": "long", "hair_colour": "blond"},
+)  # fmt: skip
+"""What every person is shown as, in the terms of `faces.captions.prompt`."""
+BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demo:
+    """What is made."""
+
+    out: Path = Path("out/demo")
+    photo: Path | None = None
+    """A picture of the user's own, shown first."""
+    identities: int = 50
+    images_per_id: int = 4
+    steps: int = 20
+    """Denoising steps of the portraits."""
+    dataset_steps: int = 12
+    """Denoising steps of the dataset: half as many, for the clock's sake."""
+    seed: int = 0
+    model: str = "mini"
+    workers: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Person:
+    """A reference and its portraits, all of them files below the demo's folder."""
+
+    name: str
+    reference: Path
+    portraits: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """Bars of a task, or why there are none."""
+
+    task: str
+    bars: Sequence[Any] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Results:
+    """Everything the page shows."""
+
+    settings: Demo
+    prompts: tuple[str, ...]
+    people: tuple[Person, ...]
+    portrait_seconds: float
+    dataset: dict[str, Any]
+    dataset_seconds: float
+    measured: tuple[Measured, ...]
+    model_sha256: str
+
+
+def run(settings: Demo) -> Path:
+    """Make everything and return the page.
+
+    Raises:
+        NoFaceFound: the user's picture shows no face.
+        FileNotFoundError: references or weights are missing.
+    """
+    from mien import page
+    from mien.portrait import model_digest
+
+    settings.out.mkdir(parents=True, exist_ok=True)
+    people = _people(settings)
+    prompts = prompts_of_looks()
+    start = time.perf_counter()
+    people = _portraits(settings, people, prompts)
+    portraits_done = time.perf_counter()
+    dataset = _dataset(settings)
+    dataset_done = time.perf_counter()
+    results = Results(
+        settings=settings,
+        prompts=prompts,
+        people=people,
+        portrait_seconds=portraits_done - start,
+        dataset=dataset,
+        dataset_seconds=dataset_done - portraits_done,
+        measured=(_measure("portrait", settings), _measure("identities", settings)),
+        model_sha256=model_digest(settings.model),
+    )
+    return page.write(results, settings.out / "index.html")
+
+
+def prompts_of_looks() -> tuple[str, ...]:
+    """Word the looks."""
+    from faces import captions
+
+    return tuple(captions.prompt(**look) for look in LOOKS)
+
+
+def _people(settings: Demo) -> tuple[Person, ...]:
+    """Copy the references beside the page, the user's own first."""
+    from PIL import Image
+
+    from faces.images import open_image
+
+    bundled = sorted(REFERENCES.glob("*.webp"))
+    if not bundled:
+        raise FileNotFoundError(f"{REFERENCES}: no reference pictures (*.webp); install Mien again")
+    folder = settings.out / "references"
+    folder.mkdir(parents=True, exist_ok=True)
+    people = []
+    if settings.photo:
+        upright = Image.fromarray(open_image(settings.photo))
+        upright.thumbnail((1024, 1024))
+        copy = folder / "your-picture.png"
+        upright.save(copy)
+        people.append(Person(name="your picture", reference=copy))
+    for number, source in enumerate(bundled, start=1):
+        copy = folder / source.name
+        shutil.copyfile(source, copy)
+        people.append(Person(name=f"person {number}", reference=copy))
+    return tuple(people)
+
+
+def _portraits(settings: Demo, people: tuple[Person, ...], prompts: tuple[str, ...]) -> tuple[Person, ...]:
+    """Show every person in every look, in batches of different people; each from its own seed."""
+    import torch
+    from pipelines.portrait.pipeline import PortraitPipeline
+
+    from faces.provenance import save_image
+    from mien.portrait import record
+
+    pipe = PortraitPipeline.from_pretrained(settings.model)
+    pipe.set_progress_bar_config(disable=True)
+    folder = settings.out / "portraits"
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = [(person, look, prompt) for person in people for look, prompt in enumerate(prompts)]
+    files: dict[str, list[Path]] = {person.name: [] for person in people}
+    with progress.counted("portraits", len(jobs)) as done:
+        for start in range(0, len(jobs), BATCH):
+            batch = jobs[start : start + BATCH]
+            seeds = [settings.seed + look for _, look, _ in batch]
+            output = pipe(
+                image=[[str(person.reference)] for person, _, _ in batch],
+                prompt=[prompt for _, _, prompt in batch],
+                num_inference_steps=settings.steps,
+                generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            )
+            for (person, look, prompt), image, seed in zip(batch, output.images, seeds, strict=True):
+                path = folder / f"{person.reference.stem}-{look + 1}.png"
+                files[person.name].append(
+                    save_image(image, path, record(settings.model, prompt, seed, settings.steps))
+                )
+            done(len(batch))
+    return tuple(replace(person, portraits=tuple(files[person.name])) for person in people)
+
+
+def _dataset(settings: Demo) -> dict[str, Any]:
+    """Make the dataset; one that an earlier demo made with other settings is made anew."""
+    from gen.plan import PlanConflict
+    from mien import generate
+
+    recipe = generate.identities_recipe(
+        None,
+        {
+            "ids": settings.identities,
+            "images_per_id": settings.images_per_id,
+            "seed": settings.seed,
+            "steps": settings.dataset_steps,
+            "model": settings.model,
+        },
+    )
+    workers = settings.workers or os.cpu_count()
+    try:
+        return generate.make(recipe, settings.out / "dataset", workers=workers)
+    except PlanConflict:
+        return generate.make(recipe, settings.out / "dataset", workers=workers, overwrite=True)
+
+
+def _measure(task: str, settings: Demo) -> Measured:
+    """Measure what `mien evaluate TASK --quick` measures, or say why that is not possible here."""
+    from gen.evaluation import bars
+
+    dataset = settings.out / "dataset" if task == "identities" else None
+    try:
+        with progress.shared(f"evaluate {task}") as report:
+            lines = bars.evaluate(task, True, model=settings.model, dataset=dataset, progress=report)
+    except (FileNotFoundError, ImportError) as error:  # a wheel has no held-out heads
+        errors.print(f"mien: {task} not measured: {error}", markup=False)
+        return Measured(task=task, reason=str(error))
+    return Measured(task=task, bars=lines)

@@ -1,0 +1,189 @@
+"""The page of the demo: one HTML file with every picture in it, so that it can be sent to somebody."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+import os
+import platform
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mien
+from gen import atomic
+
+if TYPE_CHECKING:
+    from mien.demo import Measured, Results
+
+_STYLE = Path(__file__).parent / "data" / "page.css"
+_TASKS = {"portrait": "the portrait model", "identities": "the dataset"}
+
+
+def write(results: Results, path: Path) -> Path:
+    """Write the page, whole or not at all."""
+    atomic.write_bytes(path, html(results).encode())
+    return path
+
+
+def html(results: Results) -> str:
+    """Lay the results out."""
+    sections = [_people(results), _dataset(results)]
+    sections += [_measured(measured) for measured in results.measured]
+    sections += [_provenance(results), _further(results)]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>Mien: demo</title>'
+        f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>\n"
+        '<span class="badge">synthetic: made by a model</span><h1>What Mien just made on this machine</h1>'
+        "<p>Portraits that keep a person, and a labelled dataset of people who do not exist, both by the "
+        f"bundled diffusion model on {escape(_machine())}.</p>\n{_tiles(results)}\n"
+        + "\n".join(sections)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _machine() -> str:
+    cores = os.cpu_count() or 1
+    return f"{cores} CPU core{'s' if cores > 1 else ''} ({platform.machine()}, {platform.system()})"
+
+
+def _tiles(results: Results) -> str:
+    portraits = sum(len(person.portraits) for person in results.people)
+    bars = [bar for measured in results.measured for bar in measured.bars]
+    tiles = [
+        (str(portraits), f"portraits of {len(results.people)} people in {results.portrait_seconds:.0f} s"),
+        (str(results.dataset["pictures"]), f"labelled pictures in {results.dataset_seconds:.0f} s"),
+        (str(results.settings.identities), "new identities"),
+    ]
+    if bars:
+        passed = sum(bar.passed for bar in bars)
+        tiles.append((f"{passed} of {len(bars)}", "bars passed in the quick evaluation"))
+    return _wrapped(
+        "div",
+        "tiles",
+        (f'<div class="tile"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in tiles),
+    )
+
+
+def _people(results: Results) -> str:
+    heads = "".join(f"<th>{escape(prompt.removeprefix('portrait of '))}</th>" for prompt in results.prompts)
+    rows = []
+    for person in results.people:
+        cells = "".join(f"<td>{_picture(file, person.name)}</td>" for file in person.portraits)
+        rows.append(f'<tr><td class="reference">{_picture(person.reference, person.name)}</td>{cells}</tr>')
+    table = f'<table class="people"><tr><th>reference</th>{heads}</tr>{"".join(rows)}</table>'
+    lead = (
+        "Left, one picture of a person; right, that person as each prompt asks. The bundled references are "
+        "renders of heads that no network was trained on. A column shares its noise."
+    )
+    if results.settings.photo:
+        lead += (
+            " The bundled model has seen rendered heads only: expect a likeness in its style, no photograph."
+        )
+    return _section("Portraits", lead, f'<div class="scroll">{table}</div>')
+
+
+def _dataset(results: Results) -> str:
+    facts = results.dataset
+    lead = (
+        f"{results.settings.identities} identities that belong to nobody, balanced over age, skin and hair. "
+        f"{facts['pictures']} of {facts['planned']} planned pictures kept; {facts['rejected']} attempts "
+        "turned down by the checks, each with its reason. One row an identity, its reference first."
+    )
+    sheet = results.settings.out / "dataset" / "contact.jpg"
+    body = _picture(sheet, "pictures of the dataset, one row an identity", "wide") if sheet.is_file() else ""
+    if "report" in facts:
+        body += '<p><a href="dataset/report.html">Its report</a> has the balance, checks and labels.</p>'
+    return _section("A labelled dataset of new identities", lead, body)
+
+
+def _measured(measured: Measured) -> str:
+    title = f"Measured: {_TASKS.get(measured.task, measured.task)}"
+    command = f"<code>mien evaluate {escape(measured.task)}</code>"
+    if not measured.bars:
+        return _section(
+            title, f"Not measured here: {escape(measured.reason)}", f"<p>Measure it with {command}.</p>"
+        )
+    lead = (
+        "By a network that neither trained nor guided the model. Few heads, hence wide intervals; "
+        f"{command} measures all of them. The control is the same measure where nothing should be found."
+    )
+    names = ("", "what", "value", "bar", "95 % interval", "control", "n", "measured on")
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = "".join(_bar(bar) for bar in measured.bars)
+    return _section(
+        title, lead, f'<div class="scroll"><table class="bars"><tr>{head}</tr>{rows}</table></div>'
+    )
+
+
+def _bar(bar: Any) -> str:
+    mark = '<td class="pass">pass</td>' if bar.passed else '<td class="fail">miss</td>'
+    interval = "" if bar.ci95 is None else f"{_number(bar.ci95[0])} – {_number(bar.ci95[1])}"
+    direction = {">=": "≥ ", "<=": "≤ "}.get(getattr(bar, "direction", ""), "")
+    numbers = (_number(bar.value), direction + _number(bar.bar), interval, _number(bar.control), str(bar.n))
+    cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
+    return f'<tr>{mark}<td>{escape(bar.name)}</td>{cells}<td class="domain">{escape(bar.domain)}</td></tr>'
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _provenance(results: Results) -> str:
+    settings = results.settings
+    facts = {
+        "model": f"{settings.model}, SHA-256 {results.model_sha256[:16]}",
+        "trained on": "heads rendered from CC0 assets by this repository; no photograph of a real person",
+        "seed": f"{settings.seed}, the same command makes the same pictures",
+        "denoising steps": f"{settings.steps} for the portraits, {settings.dataset_steps} for the dataset",
+        "versions": f"Mien {mien.__version__}, {_versions()}",
+    }
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    lead = (
+        "Every picture here carries a record of how it was made (IPTC digital source type, model, seed), "
+        "in the file itself. A record says that a picture is synthetic; it can be stripped, so its absence "
+        "proves nothing."
+    )
+    return _section("Where it comes from", lead, f"<dl>{rows}</dl>")
+
+
+def _versions() -> str:
+    from importlib import metadata
+
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "diffusers", "transformers"))
+
+
+def _further(results: Results) -> str:
+    commands = """make demo REF=photo.jpg                       # the same, with a picture of your own
+. .venv/bin/activate
+mien portrait photo.jpg --prompt "portrait of a person, smiling, facing slightly left" --count 4
+mien generate identities --ids 200 --images-per-id 10 --out out/identities
+mien evaluate portrait --json out/portrait.json
+mien doctor                                   # what else could be installed"""
+    code = """from pipelines.portrait.pipeline import PortraitPipeline
+
+pipe = PortraitPipeline.from_pretrained("mini")
+pipe(image="photo.jpg", prompt="portrait of a person, smiling").images[0]"""
+    return _section(
+        "How to go on",
+        f"Everything above lies in {escape(results.settings.out.as_posix())}: portraits as PNG, the dataset "
+        "as WebDataset shards with a parquet table.",
+        f"<pre>{escape(commands)}</pre><pre>{escape(code)}</pre>",
+    )
+
+
+def _section(title: str, lead: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2><p>{lead}</p>{body}</section>"
+
+
+def _wrapped(tag: str, name: str, parts: Iterable[str]) -> str:
+    return f'<{tag} class="{name}">{"".join(parts)}</{tag}>'
+
+
+def _picture(file: Path, text: str, name: str = "") -> str:
+    kind = mimetypes.guess_type(file.name)[0] or "image/webp"  # some systems do not know webp
+    data = base64.b64encode(file.read_bytes()).decode()
+    css = f' class="{name}"' if name else ""
+    return f'<img{css} src="data:{kind};base64,{data}" alt="{escape(text)}" loading="lazy">'

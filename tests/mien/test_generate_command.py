@@ -1,0 +1,88 @@
+"""`mien generate identities`: settings, recipe files, ranges of shards, and what is printed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gen.engine import Run
+from gen.sample import Step
+from mien import generate
+from mien.cli import app
+
+
+def invoke(*arguments):
+    return CliRunner(env={"COLUMNS": "200"}).invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """Stands in for the engine; keeps what it was asked."""
+    seen = {}
+
+    def make(recipe, out, *, progress, **settings):
+        seen.update(settings, recipe=recipe, out=out)
+        progress(Step(stage="identities", done=2, total=2, kept=2, rejected=1))
+        progress(Step(stage="images", done=0, total=6, kept=0, rejected=0))
+        progress(Step(stage="images", done=6, total=6, kept=5, rejected=1))
+        done = 1 if seen["shard_range"] else 2
+        return Run(out=Path(out), planned=6, kept=5, rejected=1, shards=2, shards_done=done)
+
+    monkeypatch.setattr("gen.engine.generate", make)
+    return seen
+
+
+def test_options_become_the_recipe(engine, tmp_path):
+    result = invoke(
+        "generate", "identities", "--ids", 2, "--images-per-id", 3, "--seed", 5, "--format", "folder", "--workers", 2,
+        "--out", tmp_path,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = engine["recipe"]
+    assert (recipe.ids, recipe.images_per_id, recipe.seed, recipe.format) == (2, 3, 5, "folder")
+    assert (engine["out"], engine["workers"], engine["engine"]) == (tmp_path, 2, "local")
+    assert (engine["shard_range"], engine["overwrite"]) == (None, False)
+    assert str(tmp_path / "report.html") in result.stdout
+
+
+def test_json_is_all_of_standard_output(engine, tmp_path):
+    result = invoke("generate", "identities", "--ids", 2, "--out", tmp_path, "--json")
+    run = json.loads(result.stdout)
+    assert (run["pictures"], run["planned"], run["rejected"], run["shards"]) == (5, 6, 1, "2 of 2")
+
+
+def test_a_part_of_the_shards_has_no_report_yet(engine, tmp_path):
+    run = json.loads(invoke("generate", "identities", "--shards", "0:1", "--out", tmp_path, "--json").stdout)
+    assert engine["shard_range"] == (0, 1)
+    assert "report" not in run
+
+
+def test_a_recipe_file_replaces_the_options(engine, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("recipe: identities\nids: 7\nimages_per_id: 2\n")
+    assert invoke("generate", "identities", "--recipe", file, "--out", tmp_path).exit_code == 0
+    assert (engine["recipe"].ids, engine["recipe"].images_per_id) == (7, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "zip"], "format is 'zip'"),
+        (["--shards", "8"], "shards is '8', expected FIRST:LAST"),
+        (["--shards", "a:b"], "expected FIRST:LAST"),
+        (["--recipe", "absent.yaml"], "absent.yaml"),
+    ],
+)
+def test_bad_settings_are_1_and_one_line(engine, tmp_path, arguments, message):
+    result = invoke("generate", "identities", "--out", tmp_path, *arguments)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "recipe" not in engine
+
+
+def test_one_process_a_core_is_the_default(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    generate.make(generate.identities_recipe(None, {"ids": 2}), tmp_path)
+    assert engine["workers"] == 3
