@@ -25,8 +25,6 @@ _FRONTAL = ("frontalface_default", "frontalface_alt", "frontalface_alt2")
 _PROFILE = "profileface"
 _Hit = tuple[float, float, float, float]
 """Centre x, centre y, side and votes of a square."""
-_WINDOW = 24
-"""No cascade sees a face smaller than this."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +37,8 @@ class Detection:
     """0..1."""
     tilt: float = 0.0
     """Degrees by which the face is turned clockwise in the picture; the box is that of the upright face."""
+    landmarks: np.ndarray | None = None
+    """68 points (68, 2) in pixels, from detectors that give them."""
 
     @property
     def side(self) -> float:
@@ -52,22 +52,25 @@ class _Look:
 
     longest: int
     """The picture is resized to this longer side before cascades see it."""
+    smallest: int = 24
+    """Side of the smallest face that is looked for there; cascades know none below 24 px, and time goes into
+    the smallest ones."""
     padding: float = 0.0
     """Border added on every side, as a share of the picture: a face that fills the picture has room again."""
     tilts: tuple[float, ...] = (0.0,)
     votes: float = 12
     """Votes that make a face; a look that turns the picture asks for more."""
+    convincing: float = 0.63
+    """Score from which no further rung is tried."""
 
 
 _LADDER = (
     _Look(longest=480),
-    _Look(longest=240, padding=0.35),
+    _Look(longest=240, smallest=48, padding=0.35),
     _Look(longest=1200),
-    _Look(longest=320, padding=0.2, tilts=(-30.0, 30.0), votes=20),
-    _Look(longest=320, padding=0.1, tilts=(90.0, -90.0, 180.0), votes=30),
+    _Look(longest=320, smallest=48, padding=0.2, tilts=(-30.0, 30.0), votes=20, convincing=0.8),
+    _Look(longest=320, smallest=48, padding=0.1, tilts=(90.0, -90.0, 180.0), votes=30, convincing=0.8),
 )
-_CONVINCING = 0.63
-"""Score from which no further rung is tried; a lesser face counts when the whole ladder has no better one."""
 
 
 class FaceDetector:
@@ -91,27 +94,28 @@ class FaceDetector:
         seen: list[Detection] = []
         for look in self._ladder(max(grey.shape)):
             found = [face for tilt in look.tilts for face in self._look(grey, look, tilt)]
-            if any(face.score >= _CONVINCING for face in found):
+            if any(face.score >= look.convincing for face in found):
                 return _without_overlaps(found)
             seen += found
-        return _without_overlaps(seen)
+        upright = [face for face in seen if not face.tilt]
+        return _without_overlaps(upright or seen)
 
     def _ladder(self, longest: int) -> Iterator[_Look]:
         """Leave out the enlarged look where the first one shows the smallest face already."""
         for look in _LADDER:
-            useful = longest * 1.25 * _WINDOW / self.min_face
+            useful = longest * 1.25 * look.smallest / self.min_face
             if look.longest <= 480 or useful > 480:
                 yield replace(look, longest=round(min(look.longest, max(480, useful))))
 
     def _look(self, picture: np.ndarray, look: _Look, tilt: float) -> list[Detection]:
         grey, back = _prepared(picture, look, tilt)
         scale = math.hypot(*back[:, 0])
-        smallest = max(_WINDOW, round(self.min_face / scale))
+        smallest = max(look.smallest, round(self.min_face / scale))
         if min(grey.shape) < smallest:
             return []
         with self._lock:
             hits = self._frontal_hits(grey, smallest)
-            if tilt == 0 and _score(max((group[3] for group in _grouped(hits)), default=0)) < _CONVINCING:
+            if tilt == 0 and all(_score(group[3]) < look.convincing for group in _grouped(hits)):
                 hits += self._profile_hits(grey, smallest)
         faces = []
         for x, y, side, votes in _grouped(hits):
@@ -209,12 +213,12 @@ def _without_overlaps(faces: list[Detection]) -> list[Detection]:
     """Sort by size, keeping the better scored of two boxes that share a good part of the smaller one."""
     kept: list[Detection] = []
     for face in sorted(faces, key=lambda face: (-face.score, *face.box)):
-        if all(_overlap(face.box, other.box) < 0.4 for other in kept):
+        if all(overlap(face.box, other.box) < 0.4 for other in kept):
             kept.append(face)
     return sorted(kept, key=lambda face: (-face.side, *face.box))
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
     """Shared area as a share of the smaller box."""
     width, height = np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2])
     areas = [float((box[2] - box[0]) * (box[3] - box[1])) for box in (one, other)]

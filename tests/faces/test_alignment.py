@@ -111,6 +111,17 @@ def test_shrinking_does_not_alias(shrink: float) -> None:
     assert np.abs(plain[2:-2, 2:-2].astype(float) - 127.5).max() > 100
 
 
+def test_only_the_part_that_is_seen_counts() -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (40, 40_000, 3), np.uint8)
+    for start in (0, 17_000, 39_960):
+        there = np.array([[1.0, 0, -start], [0, 1, 0]])
+        np.testing.assert_array_equal(
+            alignment.warp(picture, there, (40, 40)), picture[:, start : start + 40]
+        )
+    beyond = alignment.warp(picture, np.array([[1.0, 0, 500], [0, 1, 0]]), (40, 40))
+    np.testing.assert_array_equal(beyond, np.repeat(picture[:, :1], 40, 1))
+
+
 def test_edge_pixels_are_repeated_beyond_the_picture() -> None:
     picture = np.full((40, 40, 3), 200, np.uint8)
     shifted = np.array([[1.0, 0, 25], [0, 1, 0]])
