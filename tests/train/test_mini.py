@@ -1,0 +1,248 @@
+"""Each task of `mini` on a handful of made-up heads: the loss reaches what it should, and the export loads."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+from torch.utils.data import default_collate
+from transformers import CLIPVisionModelWithProjection
+
+from faces.captions import caption
+from faces.head.dataset import _write_parquet
+from faces.head.sampler import HeadSampler
+from faces.networks import JudgeNet, PerceptionNet
+from pipelines.autoencoder import PatchAutoencoderKL
+from pipelines.portrait.pipeline import PortraitPipeline
+from train.data.heads import HeadArrays
+from train.data.portraits import mirrored_labels, part_masks
+from train.draws import Draws
+from train.margin import AngularMargin, verification
+from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
+from train.tasks.judge import JudgeConfig, JudgeTask
+from train.tasks.perception import PerceptionConfig, PerceptionTask
+from train.tasks.portrait import PortraitConfig, PortraitTask
+from train.tasks.vae import VaeConfig, VaeTask, structural_similarity
+
+SIZE = 128
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """Four people in two pictures each: noise for pictures, real labels."""
+    folder = tmp_path_factory.mktemp("heads")
+    sampler = HeadSampler(3, [f"nose/nose-{name}|incr" for name in "abcd"], np.arange(50, 90))
+    rng = np.random.default_rng(0)
+    rows = []
+    with tarfile.open(folder / "heads-00000.tar", "w") as tar:
+        for index in range(8):
+            spec = sampler.spec(*divmod(index, 2))
+            row = {"key": f"0003_{index:07d}", **spec.labels()}
+            row["caption"] = caption(row, rng)
+            rows.append(row)
+            landmarks = io.BytesIO()
+            np.save(landmarks, rng.uniform(30, 98, (68, 2)).astype(np.float32))
+            parsing = np.zeros((SIZE, SIZE), np.uint8)
+            parsing[30:100, 30:100], parsing[50:56, 45:55], parsing[60:75, 58:70] = 1, 4, 10
+            for extension, content in {
+                "png": _png(rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)),
+                "parsing.png": _png(parsing),
+                "landmarks.npy": landmarks.getvalue(),
+                "json": json.dumps(row).encode(),
+                "spec.json": spec.model_dump_json().encode(),
+            }.items():
+                member = tarfile.TarInfo(f"{row['key']}.{extension}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    _write_parquet(folder / "heads-00000.parquet", rows)
+    (folder / "heads-00000.json").write_text(json.dumps({"count": 8, "sha256": "made up"}))
+    return folder
+
+
+def _png(array):
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "png")
+    return buffer.getvalue()
+
+
+def _one_loss(task, count=4, step=0):
+    torch.manual_seed(0)
+    model, data = task.build(), task.dataset()
+    batch = default_collate([task.sample(data, index, np.random.default_rng(index)) for index in range(count)])
+    loss, metrics = task.loss(model, batch, Draws(0, range(count), step))
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert all(torch.isfinite(value) for value in metrics.values())
+    return model, data
+
+
+def _reached(module):
+    return {name for name, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+
+
+def test_vae_trains_both_halves_and_exports_its_latent_statistics(shards, tmp_path):
+    task = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
+    model, _ = _one_loss(task)
+    assert {name.split(".")[0] for name in _reached(model["vae"])} >= {"encoder", "decoder"}
+    task.export(model, tmp_path)
+    loaded = PatchAutoencoderKL.from_pretrained(tmp_path)
+    assert len(loaded.config.latents_std) == 12
+    assert loaded.config.in_channels == 3
+
+
+def test_adversary_leaves_the_encoder_alone(shards):
+    task = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16), adversarial_weight=0.1))
+    model, _ = _one_loss(task)
+    assert not _reached(model["vae"].encoder)
+    assert _reached(model["vae"].decoder)
+    assert _reached(model["adversary"])
+
+
+def test_structural_similarity_knows_equal_from_other():
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert structural_similarity(x, x) == pytest.approx(1)
+    assert structural_similarity(x, -x) < 0
+
+
+def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
+    task = EncoderTask(EncoderConfig(shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32))
+    model, data = _one_loss(task, count=8)
+    assert {"tower", "margin", "traits"} <= {name.split(".")[0] for name in _reached(model)}
+    task.export(model, tmp_path)
+    tower = CLIPVisionModelWithProjection.from_pretrained(tmp_path)
+    assert tower.config.projection_dim == 32
+    assert face_crop(data.image[0]).shape == (112, 112, 3)
+
+
+def test_part_mask_fills_holes():
+    parsing = np.zeros((20, 20), np.uint8)
+    parsing[4:16, 4:16] = 1
+    parsing[8:12, 8:12] = 17
+    assert part_mask(parsing, (1,)).sum() == 144
+
+
+@pytest.mark.parametrize(
+    ("task", "network"),
+    [(PerceptionTask(PerceptionConfig()), PerceptionNet), (JudgeTask(JudgeConfig()), JudgeNet)],
+    ids=["perception", "judge"],
+)
+def test_face_networks_train_and_load(shards, tmp_path, task, network):
+    from dataclasses import replace
+
+    task = type(task)(replace(task.config, shards=shards, heldout=shards))
+    model, _ = _one_loss(task)
+    assert len(_reached(model)) > 10
+    task.export(model, tmp_path)
+    loaded = network.load(tmp_path)
+    trained = model if isinstance(model, network) else model["judge"]
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value, atol=2e-3, rtol=2e-3)
+
+
+def test_face_network_refuses_another_class(tmp_path):
+    PerceptionNet(widths=(8, 8, 8, 8)).save(tmp_path)
+    with pytest.raises(ValueError, match="holds a PerceptionNet, expected a JudgeNet"):
+        JudgeNet.load(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def frozen_parts(shards, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    torch.manual_seed(0)
+    vae = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
+    vae.export(vae.build(), folder / "vae")
+    encoder = EncoderTask(EncoderConfig(shards=shards, width=64, layers=1, heads=1, embedding=32))
+    encoder.export(encoder.build(), folder / "encoder")
+    return {"vae": folder / "vae", "image_encoder": folder / "encoder"}
+
+
+def _portrait_task(shards, parts, **changes):
+    sizes = {"channels": (32, 64), "text_width": 64, "text_layers": 1, "id_tokens": 2}
+    return PortraitTask(PortraitConfig(shards=shards, heldout=shards, **parts, **(sizes | changes)))
+
+
+def test_portrait_trains_all_its_parts_and_exports_a_pipeline(shards, frozen_parts, tmp_path):
+    task = _portrait_task(shards, frozen_parts)
+    model, _ = _one_loss(task, count=8)
+    reached = _reached(model)
+    assert {"text_encoder", "unet", "conditioner"} <= {name.split(".")[0] for name in reached}
+    assert any("to_k_ip" in name for name in reached)
+    assert any("fuse_module" in name for name in reached)
+    task.export(model, tmp_path)
+    pipe = PortraitPipeline.from_pretrained(tmp_path)
+    assert isinstance(pipe.vae, AutoencoderKL)
+
+
+def test_reference_and_target_are_two_pictures_of_one_person(shards, frozen_parts):
+    data = _portrait_task(shards, frozen_parts).dataset()
+    for index in range(8):
+        partner = data.partner(index, np.random.default_rng(index))
+        assert partner != index
+        assert data.heads.identity[partner] == data.heads.identity[index]
+
+
+def test_drops_happen_as_often_as_configured(shards, frozen_parts):
+    task = _portrait_task(shards, frozen_parts, identity_drop=0.2, text_drop=0.3, part_drop=0.0)
+    data = task.dataset()
+    empty = task.sample(data, 0, np.random.default_rng(0))["ids"]
+    rows = [task.sample(data, n % 8, np.random.default_rng(n)) for n in range(600)]
+    nobody = np.mean([not row["id_embeds"].any() for row in rows])
+    assert abs(nobody - 0.2) < 3 * np.sqrt(0.2 * 0.8 / 600)
+    lengths = [int((row["ids"] != task.tokenizer.pad_token_id).sum()) for row in rows]
+    assert abs(np.mean(np.array(lengths) == min(lengths)) - 0.3) < 3 * np.sqrt(0.3 * 0.7 / 600)
+    assert len(empty) == 48
+
+
+def test_dropped_identity_equals_the_unconditional_branch(shards, frozen_parts):
+    """What training drops is what inference calls nobody."""
+    task = _portrait_task(shards, frozen_parts, identity_drop=1.0)
+    data = task.dataset()
+    row = task.sample(data, 0, np.random.default_rng(0))
+    pipe = task.assemble(task.build())
+    nobody = pipe.encode_aligned(data.heads.image[:1], data.heads.parsing[:1]).unconditional
+    torch.testing.assert_close(torch.from_numpy(row["id_embeds"]).float(), nobody.id_embeds[0].float())
+    torch.testing.assert_close(
+        torch.from_numpy(row["clip_states"]).float(), nobody.clip_states[0].float(), atol=2e-3, rtol=2e-3
+    )
+
+
+def test_mirrored_labels_swap_sides(shards):
+    labels = HeadArrays(shards).labels[0] | {"pose": "left", "yaw": -20.0, "roll": 3.0}
+    labels["au"] = labels["au"] | {"AU12L": 0.8, "AU12R": 0.1}
+    mirrored = mirrored_labels(labels)
+    assert (mirrored["pose"], mirrored["yaw"], mirrored["roll"]) == ("right", 20.0, -3.0)
+    assert (mirrored["au"]["AU12L"], mirrored["au"]["AU12R"]) == (0.1, 0.8)
+    assert mirrored_labels(mirrored) == labels
+
+
+def test_part_masks_count_cells():
+    parsing = np.zeros((1, 128, 128), np.uint8)
+    parsing[0, :8, :8] = 10
+    masks = part_masks(parsing)
+    assert masks.shape == (1, 5, 16, 16)
+    assert masks[0, 3, 0, 0] == 255
+    assert masks[0].sum() == 255 * 2  # the nose counts as nose and as face
+
+
+def test_angular_margin_by_hand():
+    margin = AngularMargin(2, 2, scale=10.0)
+    margin.centres.data = torch.eye(2)
+    angle = 0.6
+    own = torch.tensor([[np.cos(angle), np.sin(angle)]], dtype=torch.float32)
+    wide = np.cos(angle + 0.3)
+    expected = -np.log(np.exp(10 * wide) / (np.exp(10 * wide) + np.exp(10 * np.sin(angle))))
+    assert margin(own, torch.tensor([0]), 0.3).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_verification_of_perfect_and_useless_embeddings():
+    identity = torch.arange(20).repeat_interleave(3)
+    perfect = torch.nn.functional.one_hot(identity).float()
+    assert verification(perfect, identity)["tar_at_far_1"] == 1
+    useless = torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    assert abs(verification(useless, identity)["eer"] - 0.5) < 0.12
