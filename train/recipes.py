@@ -15,6 +15,7 @@ recipe and `dataclasses.replace`:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from train.config import OptimizerConfig, TrainConfig
 from train.overrides import ConfigError
@@ -110,3 +111,36 @@ def judge() -> TrainConfig:
         validate_every=500,
         workers=1,
     )
+
+
+@recipe
+def portrait() -> TrainConfig:
+    """The denoiser of `mini` with its text encoder and identity conditioner, on cross pairs."""
+    from train.tasks.portrait import PortraitConfig
+
+    return TrainConfig(
+        name="portrait",
+        task=PortraitConfig(),
+        optimizer=OptimizerConfig(lr=6e-4, betas=(0.9, 0.98), weight_decay=0.01, warmup=300),
+        batch_size=32,
+        steps=30_000,
+        mixed_precision="bf16",
+        ema_decay=0.9993,
+        validate_every=2000,
+        workers=1,
+    )
+
+
+@recipe
+def portrait_same_image() -> TrainConfig:
+    """The ablation: the identity conditioner alone, taught on the very picture that it draws."""
+    base = portrait()
+    task = replace(base.task, same_image=True, adapter_only=True)
+    return replace(base, name="portrait-same-image", task=task, steps=2000)
+
+
+@recipe
+def portrait_cross_pairs() -> TrainConfig:
+    """What the ablation is compared with: the same training of the conditioner alone, on cross pairs."""
+    base = portrait()
+    return replace(base, name="portrait-cross-pairs", task=replace(base.task, adapter_only=True), steps=2000)

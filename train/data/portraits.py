@@ -17,9 +17,9 @@ _GRID = 16
 
 
 def portrait_cache(
-    heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, batch: int = 32
+    heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, mirror: bool = True, batch: int = 32
 ) -> ArrayCache:
-    """Latents and features of all heads, as they are and mirrored (axis 1: 0 as is, 1 mirrored).
+    """Latents and features of all heads, as they are and, if asked, mirrored (axis 1: 0 as is, 1 mirrored).
 
     Args:
         heads: the renders.
@@ -28,15 +28,17 @@ def portrait_cache(
         image_encoder: frozen vision tower.
         encode_parts: (images (n, s, s, 3) uint8, parsing (n, s, s)) -> object with id_embeds (n, e), clip_states
             (n, t, c), part_states (n, 5, t, c), part_valid (n, 5): `PortraitPipeline`'s own.
+        mirror: whether mirrored heads are wanted; they double time and size.
         batch: heads at a time.
 
     Returns:
-        Arrays latents (2, c, 16, 16) f16, id_embeds (2, e) f16, clip_states (2, t, c) f16, part_states
-        (2, 5, t, c) f16, part_valid (2, 5) bool, part_masks (2, 5, 16, 16) u8 of 0..255.
+        For k sides, arrays latents (k, c, 16, 16) f16, id_embeds (k, e) f16, clip_states (k, t, c) f16, part_states
+        (k, 5, t, c) f16, part_valid (k, 5) bool, part_masks (k, 5, 16, 16) u8 of 0..255.
     """
     source = {
         "heads": [tar.name for tar in heads.shards.shards],
         "count": len(heads),
+        "mirror": mirror,
         "vae": _digest(vae.encoder),
         "encoder": _digest(image_encoder),
     }
@@ -44,7 +46,7 @@ def portrait_cache(
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1)
 
     def make(indices: range) -> dict[str, np.ndarray]:
-        sides = [_side(heads, indices, mirrored) for mirrored in (False, True)]
+        sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
         columns: dict[str, list[np.ndarray]] = {}
         for image, parsing in sides:
             pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1

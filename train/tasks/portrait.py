@@ -13,8 +13,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
-from pipelines.portrait.captioning import mark_parts
-from pipelines.portrait.pipeline import PortraitPipeline
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel, CLIPVisionModelWithProjection
 
@@ -26,7 +24,9 @@ from pipelines.portrait.attention import (
     mean_localization_loss,
     record_text_attention,
 )
+from pipelines.portrait.captioning import mark_parts
 from pipelines.portrait.modules import IdentityConditioner
+from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, portrait_cache
 from train.draws import Draws
@@ -61,6 +61,8 @@ class PortraitConfig:
     text_width: int = 192
     text_layers: int = 3
     id_tokens: int = 8
+    mirror: bool = True
+    "Also show every head mirrored; its features take twice the time and space to compute."
     same_image: bool = False
     "Condition on the very picture that is drawn: the ablation that copies pose and expression."
     adapter_only: bool = False
@@ -204,13 +206,13 @@ class PortraitTask(Task):
     def _data(self, shards: Path) -> PortraitData:
         heads = HeadArrays(shards)
         encode = self.assemble(self.build()).encode_aligned
-        return PortraitData(
-            heads, portrait_cache(heads, Path(shards) / "features", self.vae, self.image_encoder, encode)
-        )
+        folder = Path(shards) / "features"
+        cache = portrait_cache(heads, folder, self.vae, self.image_encoder, encode, self.config.mirror)
+        return PortraitData(heads, cache)
 
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
-        side = int(rng.random() < 0.5)
+        side = int(rng.random() < 0.5) * int(self.config.mirror)
         partner = index if self.config.same_image else dataset.partner(index, rng)
         labels = dataset.heads.labels[index]
         text = captions.caption(mirrored_labels(labels) if side else labels, rng)
