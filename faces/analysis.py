@@ -90,9 +90,14 @@ class FaceAnalyzer:
 
         Args:
             source: "mini" or a folder with config and weights.
-            backend: what finds faces, a key of `faces.backends.BACKENDS`; `options` go to it.
+            backend: what finds faces, a key of `faces.backends.BACKENDS`.
             size: side of the canonical frame in pixels.
             device: where the network runs.
+            **options: of the backend.
+
+        Raises:
+            FileNotFoundError: there are no weights.
+            ImportError: the backend's library is not installed.
         """
         folder = weights.bundled("perception") if source == "mini" else Path(source)
         network = PerceptionNet.load(folder).to(device).eval()
