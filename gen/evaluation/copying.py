@@ -20,7 +20,7 @@ from gen.evaluation.bars import RENDERS, Bar, Settings
 from gen.evaluation.heldout import HeldOut
 from gen.evaluation.intervals import bootstrap_interval
 from gen.evaluation.judge import Judge, Measurements
-from gen.evaluation.trials import look_trials, make_portraits
+from gen.evaluation.trials import look_trials, make_portraits, meet
 
 RECORD = "copying.json"
 _NAME = "correlation of reference and output expression"
@@ -72,8 +72,9 @@ def same_image_correlation(folder: Path, heldout: HeldOut, judge: Judge, setting
 
 
 def _measured(pipe: Any, heldout: HeldOut, judge: Judge, settings: Settings) -> tuple[float, int]:
-    trials = look_trials(heldout, range(heldout.heads))
-    portraits = judge.measure(make_portraits(pipe, heldout, trials, settings, "same-image variant"))
+    people = meet(pipe, heldout, range(heldout.heads), settings)
+    trials = look_trials(heldout, people)
+    portraits = judge.measure(make_portraits(pipe, people, trials, settings, "same-image variant"))
     references = judge.measure(heldout.images[[trial.reference for trial in trials]])
     return correlation(references.action_units, portraits.action_units), len(trials)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,14 @@ from gen.evaluation import (
 )
 from gen.evaluation.bars import Bar, Settings
 from gen.evaluation.heldout import STATES, HeldOut
+from gen.evaluation.intervals import mean_interval
 from gen.evaluation.judge import Judge, Measurements, require_independent
 from gen.evaluation.training_set import TrainingSet
-from gen.evaluation.trials import SEED, Trial, look_trials, make_portraits, state_trials
+from gen.evaluation.trials import SEED, Trial, look_trials, make_portraits, meet, state_trials
 
-QUICK_STATE, QUICK_LOOK, QUICK_RENDERS = 48, 32, 48
-"""Portraits of a quick run; a full run makes two a head."""
+QUICK_HEADS, QUICK_LOOKS = 48, 32
+"""Heads of a quick run, and how many of them get a new look too; a full run makes two portraits of every head."""
+FOUND = 0.98
 QUICK_REPEATS, REPEATS = 3, 9
 
 
@@ -57,16 +59,22 @@ def measure_pictures(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings
     """
     require_independent(judge.network, pipe.components)
     renders = judge.measure(heads.images)
-    state = state_trials(heads, heads.spread(QUICK_STATE if settings.quick else heads.heads))
-    look = look_trials(heads, heads.spread(QUICK_LOOK if settings.quick else heads.heads))
+    chosen = heads.spread(QUICK_HEADS if settings.quick else heads.heads)
+    people = meet(pipe, heads, chosen.tolist(), settings)
+    state = state_trials(heads, people)
+    look = look_trials(heads, list(people)[:QUICK_LOOKS] if settings.quick else people)
     if len(state) < 2:
-        raise ValueError("held-out heads: fewer than two have a state of another expression and pose")
-    state_images = make_portraits(pipe, heads, state, settings, "portraits in a new state")
-    look_images = make_portraits(pipe, heads, look, settings, "portraits with a new look")
+        raise ValueError(
+            f"held-out heads: {len(people)} of {len(chosen)} faces were found, and {len(state)} of them "
+            "have a state of another expression and pose; two are needed"
+        )
+    state_images = make_portraits(pipe, people, state, settings, "portraits in a new state")
+    look_images = make_portraits(pipe, people, look, settings, "portraits with a new look")
     in_state, in_look = judge.measure(state_images), judge.measure(look_images)
     references = np.array([trial.reference for trial in state])
     targets = np.array([trial.target for trial in state])
-    bars = likeness.measure(heads, renders, in_state, references, targets)
+    bars = [_found(chosen, people)]
+    bars += likeness.measure(heads, renders, in_state, references, targets)
     bars += _obedience(state, in_state, renders[targets], ("expression", "pose"))
     bars += _obedience(look, in_look, None, ("hair_colour", "age_band"))
     bars += _look_ceilings(heads, renders)
@@ -76,11 +84,23 @@ def measure_pictures(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings
     bars += _with_training(heads, renders, in_state)
     bars += _copying(heads, judge, renders, look, in_look, settings)
     if getattr(pipe, "vae", None) is not None:
-        rows = slice(None) if not settings.quick else slice(0, QUICK_RENDERS * STATES, STATES)
+        rows = slice(None) if not settings.quick else slice(0, QUICK_HEADS * STATES, STATES)
         bars += reconstruction.measure(pipe.vae, heads.images[rows], heads.identities[rows])
     if settings.plots is not None:
         plots.portrait_report(settings.plots, heads, state, state_images, renders, in_state, bars)
     return bars
+
+
+def _found(chosen: np.ndarray, people: Mapping[int, Any]) -> Bar:
+    found = np.isin(chosen, list(people))
+    return Bar(
+        name="references in which a face is found",
+        value=float(found.mean()),
+        bar=FOUND,
+        direction=">=",
+        n=len(chosen),
+        ci95=mean_interval(found, chosen),
+    )
 
 
 def _obedience(

@@ -99,6 +99,7 @@ def _timed(pipe: Any, reference: Image.Image, size: int) -> float:
 def main() -> None:
     """Time a pipeline and write the record."""
     import torch
+
     from pipelines.portrait.pipeline import PortraitPipeline
 
     parser = argparse.ArgumentParser(description=main.__doc__)

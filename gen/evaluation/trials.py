@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from faces import captions, vocabulary
+from faces.images import ImageError
 from gen.evaluation.bars import Settings
 from gen.evaluation.heldout import HeldOut
 from gen.seeds import noise_generator, sample_seed, stream
@@ -100,16 +102,40 @@ def look_trials(heldout: HeldOut, heads: Iterable[int]) -> list[Trial]:
     return trials
 
 
+def meet(pipe: Any, heldout: HeldOut, heads: Iterable[int], settings: Settings) -> dict[int, Any]:
+    """Encode the reference of each head as a user's picture would be; heads whose face is not found are left out.
+
+    Returns:
+        head -> the pipeline's conditioning of one person.
+    """
+    people, heads = {}, list(heads)
+    for number, head in enumerate(heads):
+        settings.progress("reading references", number / len(heads))
+        picture = Image.fromarray(heldout.images[heldout.row(head, 0)])
+        with contextlib.suppress(ImageError):
+            people[head] = pipe.encode_identity(picture)
+    return people
+
+
 def make_portraits(
-    pipe: Any, heldout: HeldOut, trials: Sequence[Trial], settings: Settings, title: str
+    pipe: Any, people: Mapping[int, Any], trials: Sequence[Trial], settings: Settings, title: str
 ) -> np.ndarray:
-    """Make one portrait a trial, in batches, each from its own seed: (n, h, w, 3) uint8."""
+    """Make one portrait a trial, in batches, each from its own seed: (n, h, w, 3) uint8.
+
+    Args:
+        pipe: a portrait pipeline.
+        people: what `meet` returned; it holds the head of every trial.
+        trials: what to make.
+        settings: how progress is told.
+        title: what progress is told.
+    """
     portraits = []
     for start in range(0, len(trials), BATCH):
         settings.progress(title, start / len(trials))
         batch = trials[start : start + BATCH]
+        batch_people = [people[trial.head] for trial in batch]
         output = pipe(
-            image=[[Image.fromarray(heldout.images[trial.reference])] for trial in batch],
+            conditioning=type(batch_people[0]).cat(batch_people),
             prompt=[trial.prompt for trial in batch],
             num_inference_steps=STEPS,
             generator=[noise_generator(trial.seed) for trial in batch],

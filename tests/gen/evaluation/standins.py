@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 
 from faces import captions, vocabulary
+from faces.images import ImageError
 from gen.evaluation.heldout import HeldOut
 
 CELLS, SIDE = 16, 8
@@ -117,11 +118,19 @@ class StandInAutoencoder(torch.nn.Module):
         return SimpleNamespace(sample=latents * self.gain)
 
 
+class Person(list):
+    """Stands in for the conditioning on one or more people."""
+
+    @staticmethod
+    def cat(people):
+        return Person(sum(people, []))
+
+
 class StandInPipe:
     """A perfect portrait pipeline, or one with a planted fault.
 
     Faults: "deaf" ignores the prompt and returns the reference; "blind" ignores the reference; "collapsed"
-    makes the same person for everybody; "leaky" holds the judge.
+    makes the same person for everybody; "leaky" holds the judge; "choosy" finds no face in every fourth picture.
     """
 
     def __init__(self, fault: str = "") -> None:
@@ -133,8 +142,23 @@ class StandInPipe:
         }
         self.batches: list[int] = []
 
-    def __call__(self, image, prompt, num_inference_steps=20, generator=None, output_type="pil"):
-        references = [people[0] for people in image] if isinstance(image, list) else [image]
+    def encode_identity(self, image):
+        if self.fault == "choosy" and np.asarray(image)[0, 0, 0] % 4 == 0:
+            raise ImageError("picture: no face of at least 32 px")
+        return Person([np.asarray(image)])
+
+    def __call__(
+        self,
+        image=None,
+        prompt="",
+        conditioning=None,
+        num_inference_steps=20,
+        generator=None,
+        output_type="pil",
+    ):
+        if conditioning is None:
+            conditioning = [people[0] for people in image] if isinstance(image, list) else [image]
+        references = list(conditioning)
         prompts = [prompt] if isinstance(prompt, str) else prompt
         self.batches.append(len(prompts))
         made = [self._one(*pair, i) for i, pair in enumerate(zip(references, prompts, strict=True))]

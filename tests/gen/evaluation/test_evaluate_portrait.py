@@ -9,7 +9,7 @@ from gen.evaluation import copying, likeness, obedience, portrait, realism
 from gen.evaluation.bars import Settings
 from gen.evaluation.judge import Judge, JudgeIsNotIndependent
 from gen.evaluation.training_set import TrainingSet
-from gen.evaluation.trials import look_trials, make_portraits, state_trials
+from gen.evaluation.trials import look_trials, make_portraits, meet, state_trials
 from tests.gen.evaluation import standins
 
 HEADS = 60
@@ -102,14 +102,23 @@ def test_a_pipeline_that_holds_the_judge_is_refused(heldout, judge):
         measured("leaky", heldout, judge)
 
 
+def test_references_without_a_face_are_counted_and_left_out(heldout, judge):
+    bars = measured("choosy", heldout, judge)
+    line = bars["references in which a face is found"]
+    assert 0.5 < line.value < 0.95 and line.n == HEADS and not line.passed
+    assert bars["identity TAR at FAR 1 %"].n == round(line.value * HEADS)
+    assert bars["identity TAR at FAR 1 %"].passed
+
+
 def test_copying_is_compared_with_half_of_the_same_image_variant(heldout, judge):
-    trials = look_trials(heldout, range(HEADS))
+    free = standins.StandInPipe()
+    people = meet(free, heldout, range(HEADS), Settings())
+    trials = look_trials(heldout, people)
     references = judge.measure(heldout.images[[trial.reference for trial in trials]])
     copied = copying.measure(references, references, same_image=0.8)
     assert copied.value == pytest.approx(1) and copied.bar == 0.4 and not copied.passed
     assert abs(copied.control) < 0.3
-    free = standins.StandInPipe()
-    portraits = judge.measure(make_portraits(free, heldout, trials, Settings(), ""))
+    portraits = judge.measure(make_portraits(free, people, trials, Settings(), ""))
     line = copying.measure(references, portraits, same_image=0.8)
     assert line.value == 0 and line.passed
     unknown = copying.measure(references, portraits, same_image=None)
@@ -138,8 +147,8 @@ def test_planted_copies_of_training_images_are_counted(heldout, judge):
 
 
 def test_quick_uses_fewer_heads(monkeypatch, heldout, judge):
-    monkeypatch.setattr(portrait, "QUICK_STATE", 20)
-    monkeypatch.setattr(portrait, "QUICK_LOOK", 10)
+    monkeypatch.setattr(portrait, "QUICK_HEADS", 20)
+    monkeypatch.setattr(portrait, "QUICK_LOOKS", 10)
     bars = measured("", heldout, judge, quick=True)
     assert bars["identity TAR at FAR 1 %"].n == 20
     assert bars["hair colour obeyed"].n == 10
@@ -170,10 +179,9 @@ def test_look_requests_are_drawn_without_the_reference_and_leave_the_state_open(
 
 def test_portraits_are_made_in_batches_with_one_seed_each(heldout):
     pipe, told = standins.StandInPipe(), []
-    trials = state_trials(heldout, range(40))
-    images = make_portraits(
-        pipe, heldout, trials, Settings(progress=lambda *step: told.append(step)), "making"
-    )
+    settings = Settings(progress=lambda *step: told.append(step))
+    people = meet(pipe, heldout, range(40), Settings())
+    images = make_portraits(pipe, people, state_trials(heldout, people), settings, "making")
     assert images.shape == (40, 128, 128, 3) and images.dtype == np.uint8
     assert pipe.batches == [16, 16, 8]
     assert told[0] == ("making", 0) and told[-1] == ("making", 1)
