@@ -9,6 +9,8 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+import torch
+
 from gen import worker
 from gen.plan import PlanItem
 from gen.worker import GenerationAborted
@@ -49,8 +51,9 @@ def run(items: list[PlanItem], workers: int, report: Callable[[int, int], None])
 def _pool_run(items: list[PlanItem], workers: int, report: Callable[[int, int], None]) -> list[PlanItem]:
     """Work on shards until all are done or a worker dies; returns those not done."""
     context = multiprocessing.get_context("spawn")
-    reports = context.Queue()
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=(reports,)) as pool:
+    reports, started = context.Queue(), context.Value("i", 0)
+    links = (reports, started)
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_connect, initargs=links) as pool:
         futures = {pool.submit(_run_shard, item): item for item in items}
         try:
             waiting = set(futures)
@@ -82,10 +85,14 @@ def _terminate(pool: ProcessPoolExecutor) -> None:
 _reports: Any = None
 
 
-def _connect(reports: Any) -> None:
-    """Start of a worker: remember where to report."""
+def _connect(reports: Any, started: Any) -> None:
+    """Start of a worker: remember where to report, and take an accelerator in turn where there are several."""
     global _reports
     _reports = reports
+    with started.get_lock():
+        number, started.value = started.value, started.value + 1
+    if torch.accelerator.is_available():
+        torch.accelerator.set_device_index(number % torch.accelerator.device_count())
 
 
 def _run_shard(item: PlanItem) -> None:

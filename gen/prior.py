@@ -51,7 +51,7 @@ def fit_prior(
         "mean": mean.astype(np.float32),
         "components": np.ascontiguousarray((vectors * signs).T[:kept], np.float32),
         "variances": values[:kept].astype(np.float32),
-        "noise": np.float32(values[kept:].mean()).reshape(()),
+        "noise": np.array(values[kept:].mean(), np.float32),
         "training_embeddings": people.astype(np.float16),
         "impostor_rate": np.float32(RATES),
         "impostor_cosine": cosines,

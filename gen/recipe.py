@@ -50,6 +50,9 @@ class Recipe(BaseModel, ABC):
     licence: str = Field("CC0-1.0", min_length=1)
     """Licence of the dataset, an SPDX name."""
 
+    def __hash__(self) -> int:
+        return hash((self.kind, self.model_dump_json()))
+
     @abstractmethod
     def rows(self) -> list[PlanRow]:
         """Plan every sample, from the settings alone."""

@@ -32,6 +32,8 @@ class ToyRecipe(Recipe):
     broken_ids: tuple[int, ...] = ()
     """Rows whose making raises."""
     rejected_share: float = 0.2
+    repeat: tuple[tuple[int, int], ...] = ()
+    """(later row, earlier row): the later one shows the same pixels."""
     seconds: float = 0.0
     kill_file: str = ""
     """While this file exists, the worker that makes row 7 removes it and dies as by kill -9."""
@@ -86,7 +88,8 @@ class ToyMaker:
             os.kill(os.getpid(), signal.SIGKILL)
         if index in self.recipe.broken_ids:
             raise RuntimeError(f"row {index} is broken")
-        rng = np.random.default_rng(row.seed)
+        source = dict(self.recipe.repeat).get(index, index)
+        rng = np.random.default_rng(row.seed if source == index else self.recipe.rows()[source].seed)
         image = rng.integers(0, 256, (self.recipe.size, self.recipe.size, 3), dtype=np.uint8)
         rejected = rng.random() < self.recipe.rejected_share
         return Sample(

@@ -1,0 +1,200 @@
+"""New identities: drawn from the prior, portrayed, and shown to be somebody new.
+
+They are found one after another, in batches that the plan fixes: each must stay away from those before it
+and from every identity that the model was trained on. A finished batch is a file: later runs go on there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from faces import provenance
+from gen import atomic, checks, seeds
+from gen.portraits import Studio
+from gen.prior import IdentityPrior
+from gen.worker import GenerationAborted
+
+FOLDER = "plan/identities"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """An identity that the plan asks for."""
+
+    id: str
+    prompt: str
+    traits: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What makes an identity new."""
+
+    seed: int
+    max_similarity: float
+    """Largest cosine to another identity of the dataset."""
+    max_training_similarity: float
+    """Largest cosine to an identity of the training set."""
+    attempts: int
+    """Candidates per identity."""
+    limits: checks.Thresholds
+
+
+@dataclass(kw_only=True, slots=True)
+class Anchor:
+    """An accepted identity."""
+
+    id: str
+    image: np.ndarray
+    """(h, w, 3) uint8."""
+    embedding: np.ndarray
+    """(E,) of length 1, measured on the image."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """traits, candidate number, nearest similarities, reasons of earlier candidates."""
+
+
+def find(
+    slots: Sequence[Slot],
+    rules: Rules,
+    studio: Studio,
+    prior: IdentityPrior,
+    out: Path,
+    batch_size: int,
+    origin: Callable[[str, int], provenance.Provenance],
+    progress: Callable[[int, int], None],
+) -> list[Anchor]:
+    """Find an identity for every slot, or take it from the files of an earlier run.
+
+    Args:
+        slots: in the order of acceptance.
+        rules: limits and seed.
+        studio: the model.
+        prior: where candidates come from.
+        out: folder of the dataset; anchors go to `FOLDER` in it.
+        batch_size: candidates per call of the model.
+        origin: (identity id, seed) -> provenance of the anchor picture.
+        progress: called with accepted and rejected candidates of every batch.
+
+    Raises:
+        GenerationAborted: an identity is not found within `rules.attempts` candidates.
+    """
+    anchors: list[Anchor] = []
+    for first in range(0, len(slots), batch_size):
+        path = out / FOLDER / f"{first // batch_size:05d}.safetensors"
+        batch = _load(path)
+        if batch is None:
+            batch = _find_batch(slots[first : first + batch_size], anchors, rules, studio, prior)
+            _save(path, batch, origin)
+        anchors += batch
+        progress(len(batch), sum(len(anchor.facts["rejected"]) for anchor in batch))
+    return anchors
+
+
+def load(out: Path) -> dict[str, Anchor]:
+    """Read all identities of a dataset."""
+    anchors = [
+        anchor for path in sorted((out / FOLDER).glob("*.safetensors")) for anchor in _load(path) or []
+    ]
+    if not anchors:
+        raise FileNotFoundError(f"{out / FOLDER}: holds no identities, the recipe was not prepared here")
+    return {anchor.id: anchor for anchor in anchors}
+
+
+def _find_batch(
+    slots: Sequence[Slot], before: list[Anchor], rules: Rules, studio: Studio, prior: IdentityPrior
+) -> list[Anchor]:
+    found: dict[str, Anchor] = {}
+    rejected: dict[str, list[str]] = {slot.id: [] for slot in slots}
+    for attempt in range(rules.attempts):
+        waiting = [slot for slot in slots if slot.id not in found]
+        if not waiting:
+            break
+        for slot, anchor, reason in _candidates(waiting, attempt, rules, studio, prior):
+            known = (
+                np.stack([other.embedding for other in [*before, *found.values()]])
+                if before or found
+                else None
+            )
+            reason = reason or _is_known(anchor, known, rules, prior)
+            if reason:
+                rejected[slot.id].append(reason)
+            else:
+                anchor.facts |= {"candidate": attempt, "rejected": rejected[slot.id], "traits": slot.traits}
+                found[slot.id] = anchor
+    missing = [slot.id for slot in slots if slot.id not in found]
+    if missing:
+        raise GenerationAborted(
+            f"{missing[0]}: none of {rules.attempts} candidates is a new identity, the last: "
+            f"{rejected[missing[0]][-1]}; "
+            "ask for fewer ids, or allow a larger max_similarity or max_training_similarity"
+        )
+    return [found[slot.id] for slot in slots]
+
+
+def _candidates(
+    slots: Sequence[Slot], attempt: int, rules: Rules, studio: Studio, prior: IdentityPrior
+) -> list[tuple[Slot, Anchor, str]]:
+    """Make one candidate portrait for every slot and measure who it shows."""
+    drawn = [prior.sample(seeds.stream(rules.seed, "identity", slot.id, attempt)) for slot in slots]
+    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt) for slot in slots]
+    conditions = [studio.condition_on_embedding(embedding) for embedding in drawn]
+    images = studio.make([slot.prompt for slot in slots], "", conditions, noise)
+    candidates = []
+    for slot, image, embedding, seed in zip(slots, images, drawn, noise, strict=True):
+        look = studio.look(image)
+        _, reason = checks.verdict(look.measured, rules.limits)
+        own = look.embedding if look.embedding is not None else embedding
+        facts = {"seed": seed, "cosine_to_drawn": round(float(own @ embedding), 6)}
+        candidates.append((slot, Anchor(id=slot.id, image=look.image, embedding=own, facts=facts), reason))
+    return candidates
+
+
+def _is_known(anchor: Anchor, others: np.ndarray | None, rules: Rules, prior: IdentityPrior) -> str:
+    """Say whom a candidate resembles too much, "" when it is somebody new; notes both similarities."""
+    training = float(prior.nearest_training(anchor.embedding[None])[0])
+    other = float((others @ anchor.embedding).max()) if others is not None else -1.0
+    anchor.facts |= {"nn_sim_to_train": round(training, 6), "nn_sim_in_set": round(other, 6)}
+    if training > rules.max_training_similarity:
+        limit = rules.max_training_similarity
+        return f"cosine {training:.3f} to a training identity, at most {limit:.3f} permitted"
+    if other > rules.max_similarity:
+        return (
+            f"cosine {other:.3f} to another identity of the set, at most {rules.max_similarity:.3f} permitted"
+        )
+    return ""
+
+
+def _save(path: Path, batch: list[Anchor], origin: Callable[[str, int], provenance.Provenance]) -> None:
+    """Write the pictures, then the embeddings, whose presence marks the batch as finished."""
+    for anchor in batch:
+        png = provenance.to_png_bytes(anchor.image, origin(anchor.id, anchor.facts["seed"]))
+        atomic.write_bytes(path.parent / f"{anchor.id}.png", png)
+    notes = {"anchors": json.dumps([{"id": anchor.id, **anchor.facts} for anchor in batch], sort_keys=True)}
+    embeddings = np.stack([anchor.embedding for anchor in batch]).astype(np.float32)
+    atomic.write_bytes(path, save({"embeddings": embeddings}, metadata=notes))
+
+
+def _load(path: Path) -> list[Anchor] | None:
+    if not path.is_file():
+        return None
+    with safe_open(path, "numpy") as file:
+        notes, embeddings = json.loads(file.metadata()["anchors"]), file.get_tensor("embeddings")
+    anchors = []
+    for facts, embedding in zip(notes, embeddings, strict=True):
+        name = facts.pop("id")
+        bgr = cv2.imread(str(path.parent / f"{name}.png"))
+        if bgr is None:
+            return None
+        anchors.append(
+            Anchor(id=name, image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), embedding=embedding, facts=facts)
+        )
+    return anchors

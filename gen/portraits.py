@@ -1,0 +1,231 @@
+"""Portraits of planned people: the one place where datasets touch the pipeline and the face analysis."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from faces import alignment, provenance, vocabulary
+from gen import checks, seeds
+from gen.plan import PlanRow
+from gen.sample import Sample
+from pipelines.portrait import references
+from pipelines.portrait.conditioning import IdentityConditioning
+from pipelines.portrait.references import Reference
+
+if TYPE_CHECKING:
+    from faces.analysis import FaceAnalysis, FaceAnalyzer
+    from gen.anchors import Anchor
+    from pipelines.portrait.pipeline import PortraitPipeline
+
+_DIGITS = 6
+"""Decimals of measurements: the last bits of a float are no measurement."""
+_LEAST_SCORE = 0.7
+"""Share of the face's outline that must parse as face where the detector sees none."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """A picture and what is seen on it."""
+
+    image: np.ndarray
+    """(h, w, 3) uint8."""
+    measured: dict[str, Any] = field(default_factory=dict)
+    landmarks: np.ndarray | None = None
+    parsing: np.ndarray | None = None
+    embedding: np.ndarray | None = None
+    """(E,) of length 1; None unless exactly one face is found."""
+
+
+class Studio:
+    """A loaded pipeline with its settings, and the analysis of what it makes."""
+
+    def __init__(
+        self,
+        pipe: PortraitPipeline,
+        analyzer: FaceAnalyzer,
+        *,
+        steps: int,
+        guidance: float,
+        identity_scale: float,
+    ):
+        self.pipe = pipe
+        self.analyzer = analyzer
+        self.steps = steps
+        self.guidance = guidance
+        self.identity_scale = identity_scale
+        pipe.set_progress_bar_config(disable=True)
+
+    @classmethod
+    @functools.lru_cache(maxsize=1)
+    def load(cls, model: str, **settings: Any) -> Studio:
+        """Load "mini", a folder or a hub id; the last one loaded is kept."""
+        from faces.analysis import FaceAnalyzer
+        from pipelines.device import best_device
+        from pipelines.portrait.pipeline import PortraitPipeline
+
+        pipe = PortraitPipeline.from_pretrained(model).to(best_device())
+        return cls(pipe, FaceAnalyzer.from_pretrained("mini"), **settings)
+
+    def condition_on_embedding(self, embedding: np.ndarray) -> IdentityConditioning:
+        """Condition on an identity that nobody has seen yet, an embedding (E,)."""
+        return self.pipe.identity_from_embedding(torch.from_numpy(embedding)[None])
+
+    def condition_on_picture(self, image: np.ndarray) -> IdentityConditioning:
+        """Condition on a picture (h, w, 3) uint8; raises ValueError when it shows no face."""
+        faces = self._faces(image)
+        if not faces:
+            raise ValueError("the portrait of an identity shows no face any more: its file was changed")
+        return self.pipe.encode_references([_reference(image, faces[0])])
+
+    def make(
+        self,
+        prompts: Sequence[str],
+        negative: str | Sequence[str],
+        conditions: Sequence[IdentityConditioning],
+        noise: Sequence[int],
+    ) -> np.ndarray:
+        """Generate one picture per prompt, each from its own seed.
+
+        Returns:
+            (n, h, w, 3) float in [0, 1], or not finite where the model is broken.
+        """
+        output = self.pipe(
+            prompt=list(prompts),
+            negative_prompt=[negative] * len(prompts) if isinstance(negative, str) else list(negative),
+            conditioning=IdentityConditioning.cat(conditions),
+            num_inference_steps=self.steps,
+            guidance_scale=self.guidance,
+            identity_scale=self.identity_scale,
+            generator=[seeds.noise_generator(seed) for seed in noise],
+            output_type="np",
+        )
+        return np.asarray(output.images)
+
+    def look(self, image: np.ndarray) -> Look:
+        """Measure a picture, (h, w, 3) float in [0, 1] or uint8."""
+        pixels = image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+        faces = self._faces(pixels)
+        measured: dict[str, Any] = {"contrast": checks.contrast(pixels), "faces_found": len(faces)}
+        if not faces:
+            return Look(image=pixels, measured=_rounded(measured))
+        face, side = faces[0], min(pixels.shape[:2])
+        measured |= checks.geometry(face.landmarks)
+        measured |= {
+            "box_xyxy": [float(value) for value in face.box],
+            "face_score": float(face.score),
+            "face_size": float((face.box[2:] - face.box[:2]).min()) / side,
+            "sharpness": checks.sharpness(pixels, face.box),
+        }
+        return Look(
+            image=pixels,
+            measured=_rounded(measured),
+            landmarks=face.landmarks,
+            parsing=alignment.unalign_labels(face.parsing, face.matrix, pixels.shape[:2]),
+            embedding=self._embed(pixels, face) if len(faces) == 1 else None,
+        )
+
+    def _faces(self, pixels: np.ndarray) -> list[FaceAnalysis]:
+        """Find faces; the model paints aligned frames, so where the detector sees none the frame is tried."""
+        faces = self.analyzer(pixels)
+        if faces or pixels.shape[0] != pixels.shape[1]:
+            return faces
+        return [face for face in self.analyzer.analyze_aligned(pixels[None]) if face.score >= _LEAST_SCORE]
+
+    @torch.no_grad()
+    def _embed(self, image: np.ndarray, face: FaceAnalysis) -> np.ndarray:
+        """Identity embedding (E,) of length 1, by the encoder that the pipeline itself conditions on."""
+        pipe = self.pipe
+        if pipe.face_embedder is None and pipe.conditioner.config.framing == "aligned":
+            pixels = references.frame_pixels(face.aligned[None], pipe.feature_extractor)
+            encoder = pipe.image_encoder
+            embedding = encoder(pixels.to(encoder.device, encoder.dtype)).image_embeds[0]
+        else:
+            embedding = pipe.encode_references([_reference(image, face)]).id_embeds[0]
+        vector = embedding.float().cpu().numpy()
+        return vector / np.linalg.norm(vector)
+
+
+class PortraitMaker:
+    """Makes the planned pictures of known identities."""
+
+    def __init__(self, studio: Studio, anchors: Mapping[str, Anchor], limits: checks.Thresholds):
+        self.studio = studio
+        self.anchors = anchors
+        self.limits = limits
+        self.ids = list(anchors)
+        self.embeddings = np.stack([anchor.embedding for anchor in anchors.values()])
+        self.condition = functools.lru_cache(maxsize=256)(self._condition)
+        self.facts = _facts(studio)
+
+    def make(self, rows: Sequence[PlanRow]) -> list[Sample]:
+        """Make one batch and check it."""
+        images = self.studio.make(
+            [row.prompt for row in rows],
+            [row.negative_prompt for row in rows],
+            [self.condition(row.identity_id) for row in rows],
+            [row.seed for row in rows],
+        )
+        return [self._sample(row, image) for row, image in zip(rows, images, strict=True)]
+
+    def _condition(self, identity_id: str) -> IdentityConditioning:
+        """Encode the portrait of an identity, alone: the same numbers whoever shares its batch."""
+        return self.studio.condition_on_picture(self.anchors[identity_id].image)
+
+    def _sample(self, row: PlanRow, image: np.ndarray) -> Sample:
+        if not np.isfinite(image).all():
+            reason = "the model gave numbers that are not finite, its weights are damaged"
+            return Sample(row=row, rejected_by="error", reason=reason, failed=True)
+        look = self.studio.look(image)
+        measured = dict(look.measured)
+        if look.embedding is not None:
+            cosines = self.embeddings @ look.embedding
+            own = self.ids.index(row.identity_id)
+            measured["id_sim_to_ref"] = round(float(cosines[own]), _DIGITS)
+            if len(cosines) > 1:
+                measured["id_sim_to_other"] = round(float(np.delete(cosines, own).max()), _DIGITS)
+        rejected_by, reason = checks.verdict(measured, self.limits)
+        return Sample(
+            row=row,
+            image=look.image,
+            measured=measured,
+            landmarks=look.landmarks,
+            parsing=look.parsing,
+            rejected_by=rejected_by,
+            reason=reason,
+        )
+
+
+def _reference(image: np.ndarray, face: FaceAnalysis) -> Reference:
+    parsing = alignment.unalign_labels(face.parsing, face.matrix, image.shape[:2])
+    return Reference(frame=face.aligned, frame_parsing=face.parsing, photo=image, photo_parsing=parsing)
+
+
+def _facts(studio: Studio) -> dict[str, Any]:
+    """What every row says about how it was made."""
+    pipe = studio.pipe
+    return {
+        "generator": f"Mien {provenance.tool_version()} {type(pipe).__name__}",
+        "model": Path(str(pipe.config._name_or_path or "unnamed")).name,
+        "model_sha256": pipe.weights_sha256(),
+        "scheduler": type(pipe.scheduler).__name__,
+        "steps": studio.steps,
+        "guidance_scale": studio.guidance,
+        "identity_scale": studio.identity_scale,
+        "digital_source_type": "trainedAlgorithmicMedia",
+        "minimum_age": vocabulary.MINIMUM_AGE,
+    }
+
+
+def _rounded(measured: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: [round(item, _DIGITS) for item in value] if isinstance(value, list)
+        else round(value, _DIGITS) if isinstance(value, float) else value
+        for key, value in measured.items()
+    }  # fmt: skip

@@ -1,0 +1,8 @@
+"""Recipes by their names on the command line."""
+
+from __future__ import annotations
+
+from gen.recipe import Recipe
+from gen.recipes.identities import IdentitiesRecipe
+
+RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (IdentitiesRecipe,)}

@@ -1,0 +1,236 @@
+"""New synthetic identities, each in many pictures: `mien generate identities`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+from pydantic import Field, field_validator, model_validator
+
+from faces import captions, provenance, vocabulary
+from gen import anchors, balance, checks, models, seeds
+from gen.plan import PlanRow
+from gen.portraits import PortraitMaker, Studio
+from gen.prior import IdentityPrior
+from gen.recipe import Recipe
+from gen.record import AXES
+from gen.sample import Progress, Step
+
+SAME = "same"
+"""Value of an image axis: as the identity has it."""
+
+Axes = dict[str, dict[Any, float]]
+
+IDENTITY_AXES: Axes = {
+    "gender": {"woman": 1, "man": 1},
+    "age_band": dict.fromkeys(vocabulary.AGE_BANDS, 1),
+    "skin_tone": dict.fromkeys(vocabulary.SKIN_TONES, 1),
+    "hair_colour": dict.fromkeys(vocabulary.HAIR_COLOURS, 1),
+    "hair_style": {"short": 1, "side-parted": 1, "tousled": 1, "bob": 1, "long": 1, "ponytail": 1},
+}
+IMAGE_AXES: Axes = {
+    "pose": dict.fromkeys(vocabulary.POSES, 1),
+    "expression": dict.fromkeys(vocabulary.EXPRESSIONS, 1),
+    "light": dict.fromkeys(vocabulary.LIGHTS, 1),
+    "age_band": {SAME: 6, **dict.fromkeys(vocabulary.AGE_BANDS, 1)},
+    "hair_colour": {SAME: 5, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
+    "hair_style": {SAME: 6, "short": 1, "tousled": 1, "bob": 1, "long": 1},
+}
+_MAX_RATE = 0.01
+
+
+class IdentitiesRecipe(Recipe):
+    """Identities that belong to nobody, balanced over rendered looks, in varied pictures."""
+
+    kind: ClassVar[str] = "identities"
+    version: ClassVar[int] = 1
+
+    ids: int = Field(50, ge=1, le=1_000_000)
+    images_per_id: int = Field(10, ge=1, le=10_000)
+    steps: int = Field(20, ge=1, le=1000)
+    guidance: float = Field(2.5, ge=1, le=30)
+    identity_scale: float = Field(1.0, ge=0, le=2)
+    words: str = Field("", max_length=200)
+    """Free words that follow every prompt."""
+    negative_prompt: str = Field("", max_length=200)
+    identity_axes: Axes = IDENTITY_AXES
+    """What the looks of the identities are balanced over: axis -> values, or values with weights."""
+    image_axes: Axes = IMAGE_AXES
+    """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
+    thresholds: checks.Thresholds = checks.Thresholds()
+    max_similarity: float | None = Field(None, ge=-1, le=1)
+    """Largest cosine between two identities. By default what 1 % (fewer in large sets) of the pairs of
+    different training identities exceed."""
+    max_training_similarity: float | None = Field(None, ge=-1, le=1)
+    """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
+    its nearest other one: nobody is nearer to them than they are to each other."""
+    candidates: int = Field(24, ge=1, le=1000)
+    """Portraits tried for an identity before the run stops."""
+
+    @field_validator("identity_axes", "image_axes", mode="before")
+    @classmethod
+    def _weigh(cls, axes: Any) -> Any:
+        """Let a list of values stand for equal weights; undo what JSON makes of numbers as keys."""
+        if not isinstance(axes, Mapping):
+            return axes
+        weighted = {
+            name: dict(values) if isinstance(values, Mapping) else dict.fromkeys(values, 1.0)
+            for name, values in axes.items()
+        }
+        return {
+            name: {_typed(name, value): weight for value, weight in values.items()}
+            for name, values in weighted.items()
+        }
+
+    @field_validator("words", "negative_prompt")
+    @classmethod
+    def _adults_only(cls, text: str) -> str:
+        captions.refuse_minors(text)
+        return text
+
+    @model_validator(mode="after")
+    def _known_values(self) -> IdentitiesRecipe:
+        for field in ("identity_axes", "image_axes"):
+            for name, weights in getattr(self, field).items():
+                if name not in AXES:
+                    raise ValueError(f"{field}: unknown axis '{name}', permitted: {', '.join(AXES)}")
+                for value in weights:
+                    if value != SAME or field == "identity_axes":
+                        captions.prompt(**{name: value})
+                    elif name not in self.identity_axes:
+                        raise ValueError(
+                            f"image_axes: '{name}' may be 'same' only where identity_axes has it too"
+                        )
+                balance.combinations({name: weights}, 1, seeds.stream(0))
+        return self
+
+    def title(self) -> str:
+        """One line for people."""
+        return f"{self.ids} synthetic identities x {self.images_per_id} images"
+
+    def identities(self) -> list[anchors.Slot]:
+        """Plan who is made: one slot an identity, its portrait frontal, neutral, in soft light."""
+        traits = balance.combinations(self.identity_axes, self.ids, seeds.stream(self.seed, "identity axes"))
+        return [
+            anchors.Slot(id=f"id{index:06d}", prompt=self._prompt(_anchor_look(looks)), traits=looks)
+            for index, looks in enumerate(traits)
+        ]
+
+    def rows(self) -> list[PlanRow]:
+        """Plan every picture: the looks of its identity, changed by what the image axes ask for."""
+        changes = self._changes()
+        rows = []
+        for slot in self.identities():
+            for variant in range(self.images_per_id):
+                change = {name: value for name, value in changes[len(rows)].items() if value != SAME}
+                looks = {**slot.traits, **change}
+                name = f"{slot.id}_{variant:05d}"
+                rows.append(
+                    PlanRow(
+                        id=name,
+                        identity_id=slot.id,
+                        variant=variant,
+                        seed=seeds.sample_seed(self.seed, name),
+                        prompt=self._prompt(looks),
+                        negative_prompt=self.negative_prompt,
+                        requested=looks,
+                    )
+                )
+        return rows
+
+    def smaller(self, count: int) -> IdentitiesRecipe:
+        """Four pictures each of fewer identities."""
+        images = min(self.images_per_id, 4)
+        return self.model_copy(update={"ids": max(1, count // images), "images_per_id": images})
+
+    def balanced(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, dict[Any, float]]]]:
+        """Identities and pictures, each over its own axes."""
+        return {
+            "identities": ([slot.traits for slot in self.identities()], self.identity_axes),
+            "pictures": (self._changes(), self.image_axes),
+        }
+
+    def prepare(self, out: Path, progress: Progress | None = None) -> None:
+        """Find the identities."""
+        slots = self.identities()
+        batches = -(-self.ids // self.batch_size)
+        if len(list((out / anchors.FOLDER).glob("*.safetensors"))) == batches:
+            return
+        studio, prior = self.studio(), IdentityPrior.load(models.folder(self.model))
+        rules = anchors.Rules(
+            seed=self.seed,
+            max_similarity=self._limit(prior),
+            max_training_similarity=self._training_limit(prior),
+            attempts=self.candidates,
+            limits=self.thresholds,
+        )
+        tally = {"kept": 0, "rejected": 0}
+
+        def report(kept: int, rejected: int) -> None:
+            tally["kept"] += kept
+            tally["rejected"] += rejected
+            if progress:
+                progress(Step(stage="identities", done=tally["kept"], total=self.ids, **tally))
+
+        anchors.find(slots, rules, studio, prior, out, self.batch_size, self._origin, report)
+
+    def maker(self, out: Path) -> PortraitMaker:
+        """Load the pipeline and the identities in a worker."""
+        prior = IdentityPrior.load(models.folder(self.model))
+        least = self.thresholds.similarity
+        limits = self.thresholds.model_copy(
+            update={"similarity": prior.cosine_at(1e-3) if least is None else least}
+        )
+        return PortraitMaker(self.studio(), anchors.load(out), limits)
+
+    def _changes(self) -> list[dict[str, Any]]:
+        """What each picture varies, in the order of the rows."""
+        count = self.ids * self.images_per_id
+        return balance.combinations(self.image_axes, count, seeds.stream(self.seed, "image axes"))
+
+    def studio(self) -> Studio:
+        """Load the pipeline with the settings of the recipe."""
+        return Studio.load(
+            self.model, steps=self.steps, guidance=self.guidance, identity_scale=self.identity_scale
+        )
+
+    def _limit(self, prior: IdentityPrior) -> float:
+        if self.max_similarity is not None:
+            return self.max_similarity
+        return prior.cosine_at(min(_MAX_RATE, 0.5 / self.ids))
+
+    def _training_limit(self, prior: IdentityPrior) -> float:
+        return (
+            prior.neighbour_at(0.95) if self.max_training_similarity is None else self.max_training_similarity
+        )
+
+    def _prompt(self, looks: Mapping[str, Any]) -> str:
+        text = captions.prompt(**looks)
+        return f"{text}, {self.words}" if self.words else text
+
+    def _origin(self, identity_id: str, seed: int) -> provenance.Provenance:
+        return provenance.Provenance(
+            digital_source_type="trainedAlgorithmicMedia",
+            pipeline="PortraitPipeline",
+            model=self.model,
+            seed=seed,
+            steps=self.steps,
+            extra={"recipe": self.kind, "identity_id": identity_id, "role": "anchor"},
+        )
+
+
+def _anchor_look(traits: Mapping[str, Any]) -> dict[str, Any]:
+    return {**traits, "pose": "frontal", "expression": "neutral", "light": "soft"}
+
+
+def _typed(axis: str, value: Any) -> Any:
+    """The value that a key of a JSON object stands for."""
+    if not isinstance(value, str) or axis not in AXES:
+        return value
+    if pa.types.is_integer(AXES[axis]) and value.isdecimal():
+        return int(value)
+    return (
+        {"true": True, "false": False}.get(value.lower(), value) if pa.types.is_boolean(AXES[axis]) else value
+    )
