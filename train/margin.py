@@ -1,4 +1,4 @@
-"""Additive angular margin for recognition: Deng et al. 2019, "ArcFace", equation 3."""
+"""Losses and measures of recognition: additive angular margin (Deng et al. 2019, "ArcFace", equation 3) and pairs."""
 
 from __future__ import annotations
 
@@ -41,6 +41,22 @@ class AngularMargin(nn.Module):
         )
         logits = cosine.scatter(1, identity[:, None], widened) * self.scale
         return functional.cross_entropy(logits, identity, reduction="none")
+
+
+def contrastive(first: torch.Tensor, second: torch.Tensor, temperature: float = 0.07) -> torch.Tensor:
+    """Cross-entropy of finding each person's other picture among all of the batch, both ways (InfoNCE).
+
+    With few pictures a person, class centres are met too seldom to learn from; pairs teach from the first step
+    (Khosla et al. 2020, "Supervised Contrastive Learning", equation 2, with one positive).
+
+    Args:
+        first: (n, width) of unit length.
+        second: (n, width), the same people in other pictures.
+        temperature: of the softmax.
+    """
+    scores = first.float() @ second.float().T / temperature
+    own = torch.arange(len(scores), device=scores.device)
+    return (functional.cross_entropy(scores, own) + functional.cross_entropy(scores.T, own)) / 2
 
 
 def verification(embedding: torch.Tensor, identity: torch.Tensor) -> dict[str, float]:

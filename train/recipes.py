@@ -66,8 +66,8 @@ def encoder() -> TrainConfig:
     return TrainConfig(
         name="encoder",
         task=EncoderConfig(),
-        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=500),
-        batch_size=128,
+        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=200),
+        batch_size=48,
         steps=4000,
         mixed_precision="bf16",
         ema_decay=0.998,

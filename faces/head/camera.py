@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from faces.alignment import ANCHORS
 from faces.head.landmarks import EYES, MOUTH
 from faces.head.spec import Camera
 
-EYE_LEFT, EYE_RIGHT, MOUTH_CENTRE = (0.39, 0.46), (0.61, 0.46), (0.5, 0.705)
-"""Where a frontal face's eyes (image left, image right) and mouth lie, as shares of the frame."""
-_TEMPLATE = np.array([EYE_LEFT, EYE_RIGHT, MOUTH_CENTRE])
 
 
 def projection(camera: Camera, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -32,10 +30,10 @@ def projection(camera: Camera, landmarks: np.ndarray) -> tuple[np.ndarray, np.nd
     flat = (anchors - eye)[:, :2] / -(anchors - eye)[:, 2:]  # on the plane at distance 1, y up
     flat = flat * [1, -1]
     # Scale and shift by least squares onto the template; a roll of the head stays in the picture.
-    centred, wanted = flat - flat.mean(axis=0), _TEMPLATE - _TEMPLATE.mean(axis=0)
+    centred, wanted = flat - flat.mean(axis=0), ANCHORS - ANCHORS.mean(axis=0)
     # The span of eyes and mouth together: a turned face keeps its height, so it does not grow.
     scale = np.linalg.norm(wanted) / np.linalg.norm(centred) * camera.zoom
-    offset = _TEMPLATE.mean(axis=0) + np.array(camera.shift) - scale * flat.mean(axis=0)
+    offset = ANCHORS.mean(axis=0) + np.array(camera.shift) - scale * flat.mean(axis=0)
     near, far = camera.distance - 6.0, camera.distance + 8.0
     clip = np.zeros((4, 4))
     clip[0, 0], clip[0, 2] = 2 * scale, -(2 * offset[0] - 1)

@@ -23,7 +23,7 @@ from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, part_masks
 from train.draws import Draws
-from train.margin import AngularMargin, verification
+from train.margin import AngularMargin, contrastive, verification
 from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
 from train.tasks.judge import JudgeConfig, JudgeTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask
@@ -74,7 +74,9 @@ def _png(array):
 def _one_loss(task, count=4, step=0):
     torch.manual_seed(0)
     model, data = task.build(), task.dataset()
-    batch = default_collate([task.sample(data, index, np.random.default_rng(index)) for index in range(count)])
+    batch = default_collate(
+        [task.sample(data, index, np.random.default_rng(index)) for index in range(count)]
+    )
     loss, metrics = task.loss(model, batch, Draws(0, range(count), step))
     loss.backward()
     assert torch.isfinite(loss)
@@ -107,11 +109,14 @@ def test_adversary_leaves_the_encoder_alone(shards):
 def test_structural_similarity_knows_equal_from_other():
     x = torch.rand(2, 3, 32, 32) * 2 - 1
     assert structural_similarity(x, x) == pytest.approx(1)
-    assert structural_similarity(x, -x) < 0
+    assert structural_similarity(x, -x) < -0.5
+    assert 0.6 < structural_similarity(x, x * 0.5) < 0.95
 
 
 def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
-    task = EncoderTask(EncoderConfig(shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32))
+    task = EncoderTask(
+        EncoderConfig(shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32)
+    )
     model, data = _one_loss(task, count=8)
     assert {"tower", "margin", "traits"} <= {name.split(".")[0] for name in _reached(model)}
     task.export(model, tmp_path)
@@ -182,7 +187,7 @@ def test_portrait_trains_all_its_parts_and_exports_a_pipeline(shards, frozen_par
 def test_reference_and_target_are_two_pictures_of_one_person(shards, frozen_parts):
     data = _portrait_task(shards, frozen_parts).dataset()
     for index in range(8):
-        partner = data.partner(index, np.random.default_rng(index))
+        partner = data.heads.partner(index, np.random.default_rng(index))
         assert partner != index
         assert data.heads.identity[partner] == data.heads.identity[index]
 
@@ -240,9 +245,20 @@ def test_angular_margin_by_hand():
     assert margin(own, torch.tensor([0]), 0.3).item() == pytest.approx(expected, rel=1e-4)
 
 
+def test_contrastive_prefers_the_own_partner():
+    eye = torch.eye(4)
+    right, wrong = contrastive(eye, eye), contrastive(eye, eye.roll(1, 0))
+    assert right < 0.01
+    assert wrong > 5
+    uniform = torch.ones(4, 4) / 2
+    assert contrastive(uniform, uniform).item() == pytest.approx(np.log(4), rel=1e-4)
+
+
 def test_verification_of_perfect_and_useless_embeddings():
     identity = torch.arange(20).repeat_interleave(3)
     perfect = torch.nn.functional.one_hot(identity).float()
     assert verification(perfect, identity)["tar_at_far_1"] == 1
-    useless = torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    useless = torch.nn.functional.normalize(
+        torch.randn(60, 16, generator=torch.Generator().manual_seed(0)), dim=1
+    )
     assert abs(verification(useless, identity)["eer"] - 0.5) < 0.12

@@ -41,8 +41,18 @@ class HeadArrays:
         self.labels = [_unflatten(row) for row in self.shards.labels().slice(0, count).to_pylist()]
         self.identity = np.unique([row["identity_id"] for row in self.labels], return_inverse=True)[1]
 
+        order = np.argsort(self.identity, kind="stable")
+        bounds = np.searchsorted(self.identity[order], np.arange(self.identity.max() + 2))
+        self._people = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
     def __len__(self) -> int:
         return len(self.labels)
+
+    def partner(self, index: int, rng: np.random.Generator) -> int:
+        """Another picture of the same person; the picture itself when there is no other."""
+        own = self._people[self.identity[index]]
+        others = own[own != index]
+        return int(rng.choice(others)) if len(others) else index
 
     def spec(self, index: int) -> dict[str, Any]:
         """The whole spec of one head as JSON types."""

@@ -1,7 +1,7 @@
 """The image encoder of `mini`: a small CLIP vision tower that recognises people and their facial parts.
 
-It is trained by ArcFace on rendered identities and by reading the parameters of the head off the picture, whole or
-with all but one part blacked out, because ConsistentID shows it such pictures of single parts.
+It is trained to find the other pictures of a person, by ArcFace, and by reading the parameters of the head off
+pictures, whole or with all but one part blacked out, because ConsistentID shows it such pictures of single parts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from faces.alignment import FACE_BOX, FACE_SIZE
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays
 from train.draws import Draws
-from train.margin import AngularMargin, verification
+from train.margin import AngularMargin, contrastive, verification
 from train.tasks import Task
 
 _PARTS = list(vocabulary.PARTS.values())
@@ -45,9 +45,8 @@ class EncoderConfig:
     margin: float = 0.35
     margin_steps: int = 3000
     "Steps over which the margin grows to its value."
-    part_share: float = 0.3
-    "Share of samples that show one facial part alone."
-    parameter_weight: float = 1.0
+    margin_weight: float = 0.2
+    trait_weight: float = 1.0
 
 
 class EncoderTask(Task):
@@ -58,10 +57,10 @@ class EncoderTask(Task):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
         self._heads: HeadArrays | None = None
-        self._parameters: np.ndarray | None = None
+        self._traits: np.ndarray | None = None
 
     def build(self) -> nn.Module:
-        """Return the tower with its margin classifier and parameter head."""
+        """Return the tower with its margin classifier and trait head."""
         config = self.config
         if config.start:
             tower = CLIPVisionModelWithProjection.from_pretrained(config.start, dtype=torch.float32)
@@ -78,56 +77,65 @@ class EncoderTask(Task):
                     hidden_act="gelu",
                 )
             )
+        # Plain attention is half as fast again on a CPU at this size; what is saved does not depend on it.
+        tower.set_attn_implementation("eager")
         self.dataset()
-        count, parameters = int(self._heads.identity.max()) + 1, self._parameters.shape[1]
+        count, traits = int(self._heads.identity.max()) + 1, self._traits.shape[1]
         return nn.ModuleDict(
             {
                 "tower": tower,
                 "margin": AngularMargin(config.embedding, count),
-                "traits": nn.Linear(config.width * 2, parameters),
+                "traits": nn.Linear(config.width * 2, traits),
             }
         )
 
     def dataset(self) -> HeadArrays:
-        """Return the heads; the parameters of their identities are read from the specs once."""
+        """Return the heads; the traits of their people are read from the specs once."""
         if self._heads is None:
             self._heads = HeadArrays(self.config.shards)
-            self._parameters = identity_parameters(self._heads)
+            self._traits = identity_traits(self._heads)
         return self._heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """One augmented face crop; sometimes a single part of it on black."""
-        image, parsing = dataset.image[index], dataset.parsing[index]
-        part = bool(rng.random() < self.config.part_share)
-        if part:
-            chosen = _PARTS[int(rng.integers(len(_PARTS)))]
-            image = image * part_mask(parsing, chosen)[..., None]
+        """Two pictures of a person, differently augmented, and one facial part alone on black."""
+        pictures = [self._whole(dataset, one, rng) for one in (index, dataset.partner(index, rng))]
+        identity = int(dataset.identity[index])
+        views = np.stack([*pictures, self._part(dataset, index, rng)])
+        return {"views": views, "identity": identity, "traits": self._traits[identity]}
+
+    @staticmethod
+    def _whole(dataset: HeadArrays, index: int, rng: np.random.Generator) -> np.ndarray:
+        image = dataset.image[index]
         crop = face_crop(image, jitter_matrix(rng, image.shape[0], 0.015, 0.04, 3.0))
         if rng.random() < 0.5:
             crop = np.ascontiguousarray(crop[:, ::-1])
-        if not part:
-            crop = erase(crop, rng)
-        lit = appearance(crop, rng)
-        if part:
-            lit = lit * (crop.max(axis=2, keepdims=True) > 0)
-        identity = int(dataset.identity[index])
-        return {"image": lit, "identity": identity, "part": part, "parameters": self._parameters[identity]}
+        return appearance(erase(crop, rng), rng)
+
+    @staticmethod
+    def _part(dataset: HeadArrays, index: int, rng: np.random.Generator) -> np.ndarray:
+        part = _PARTS[int(rng.integers(len(_PARTS)))]
+        image = dataset.image[index] * part_mask(dataset.parsing[index], part)[..., None]
+        crop = face_crop(image, jitter_matrix(rng, image.shape[0], 0.01, 0.02, 2.0))
+        return appearance(crop, rng, 0.5) * (crop.max(axis=2, keepdims=True) > 0)
 
     def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
-        """ArcFace on whole faces, and the head's parameters on all pictures."""
-        image = normalise(batch["image"])
-        out = model["tower"](image, output_hidden_states=True)
-        embedding = functional.normalize(out.image_embeds.float(), dim=-1)
+        """Find the same person's other picture; ArcFace; and the head's traits from every view."""
+        views = batch["views"]
+        out = model["tower"](normalise(views.flatten(0, 1)), output_hidden_states=True)
+        embedding = functional.normalize(out.image_embeds.float(), dim=-1).unflatten(0, views.shape[:2])
+        first, second = embedding[:, 0], embedding[:, 1]
+        pairs = contrastive(first, second)
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
-        whole = ~batch["part"]
-        per_sample = model["margin"](embedding, batch["identity"], margin)
-        recognise = (per_sample * whole).sum() / whole.sum().clamp(min=1)
+        centres = model["margin"](
+            embedding[:, :2].flatten(0, 1), batch["identity"].repeat_interleave(2), margin
+        ).mean()
         # The tokens that adapters read are trained too: their mean and the class token of the last but one layer.
         states = out.hidden_states[-2].float()
         pooled = torch.cat([states[:, 0], states[:, 1:].mean(dim=1)], dim=-1)
-        parameters = (model["traits"](pooled) - batch["parameters"]).square().mean()
-        total = recognise + self.config.parameter_weight * parameters
-        return total, {"arcface": recognise.detach(), "parameters": parameters.detach()}
+        wanted = batch["traits"].repeat_interleave(views.shape[1], dim=0)
+        traits = (model["traits"](pooled) - wanted).square().mean()
+        total = pairs + self.config.margin_weight * centres + self.config.trait_weight * traits
+        return total, {"pairs": pairs.detach(), "arcface": centres.detach(), "traits": traits.detach()}
 
     def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
         """Verification over held-out people."""
@@ -178,7 +186,7 @@ def embed(tower: CLIPVisionModelWithProjection, images: np.ndarray, batch: int =
     return functional.normalize(torch.cat(parts), dim=-1)
 
 
-def identity_parameters(heads: HeadArrays) -> np.ndarray:
+def identity_traits(heads: HeadArrays) -> np.ndarray:
     """Standardised parameters of each person: (people, k) float32 of shape, skin, eyes and brows."""
     first = np.unique(heads.identity, return_index=True)[1]
     specs = [heads.spec(int(index))["identity"] for index in first]

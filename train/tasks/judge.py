@@ -16,7 +16,7 @@ from faces.networks import JudgeNet
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays, attribute_arrays
 from train.draws import Draws
-from train.margin import AngularMargin, verification
+from train.margin import AngularMargin, contrastive, verification
 from train.tasks import Task
 
 
@@ -56,28 +56,34 @@ class JudgeTask(Task):
         return self._heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """One augmented portrait with its attributes; a mirrored one has yaw and roll mirrored."""
-        image = dataset.image[index]
+        """Two pictures of a person, augmented, with the attributes of the first."""
+        labels = {name: values[index] for name, values in self._attributes.items()}
+        image, mirrored = self._picture(dataset.image[index], rng)
+        if mirrored:
+            labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
+        other, _ = self._picture(dataset.image[dataset.partner(index, rng)], rng)
+        return {"views": np.stack([image, other]), "identity": int(dataset.identity[index]), **labels}
+
+    @staticmethod
+    def _picture(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
         size = image.shape[0]
         matrix = jitter_matrix(rng, size, 0.015, 0.03, 2.0)
         image = cv2.warpAffine(image, matrix, (size, size), borderMode=cv2.BORDER_REPLICATE)
-        labels = {name: values[index] for name, values in self._attributes.items()}
-        if rng.random() < 0.5:
+        mirrored = bool(rng.random() < 0.5)
+        if mirrored:
             image = np.ascontiguousarray(image[:, ::-1])
-            labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
-        return {
-            "image": erase(appearance(image, rng), rng),
-            "identity": int(dataset.identity[index]),
-            **labels,
-        }
+        return erase(appearance(image, rng), rng), mirrored
 
     def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
-        """ArcFace and the attributes, each scaled to be about one at the start."""
-        out = model["judge"](batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1)
-        out = {name: value.float() for name, value in out.items()}
+        """Pairs, ArcFace and the attributes, each scaled to be about one at the start."""
+        views = batch["views"].flatten(0, 1)
+        out = model["judge"](views.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        embedding = out["embedding"].float().unflatten(0, (-1, 2))
+        out = {name: value.float()[::2] for name, value in out.items()}
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
         parts = {
-            "arcface": model["margin"](out["embedding"], batch["identity"], margin).mean() * 0.3,
+            "pairs": contrastive(embedding[:, 0], embedding[:, 1]),
+            "arcface": model["margin"](out["embedding"], batch["identity"], margin).mean() * 0.1,
             "expression": functional.cross_entropy(
                 out["expression"], batch["expression"], label_smoothing=0.05
             ),

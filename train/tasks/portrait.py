@@ -27,6 +27,7 @@ from pipelines.portrait.attention import (
 from pipelines.portrait.captioning import mark_parts
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
+from train.data.cache import ArrayCache
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, portrait_cache
 from train.draws import Draws
@@ -76,23 +77,15 @@ class PortraitConfig:
     snr_gamma: float = 5.0
 
 
+@dataclass(frozen=True, slots=True)
 class PortraitData:
-    """Cached features of all heads, with the other pictures of each person."""
+    """Heads with their cached features."""
 
-    def __init__(self, heads: HeadArrays, features: Any) -> None:
-        self.heads, self.features = heads, features
-        order = np.argsort(heads.identity, kind="stable")
-        bounds = np.searchsorted(heads.identity[order], np.arange(heads.identity.max() + 2))
-        self.people = [order[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    heads: HeadArrays
+    features: ArrayCache
 
     def __len__(self) -> int:
         return len(self.heads)
-
-    def partner(self, index: int, rng: np.random.Generator) -> int:
-        """Another picture of the same person; the picture itself when there is no other."""
-        own = self.people[self.heads.identity[index]]
-        others = own[own != index]
-        return int(rng.choice(others)) if len(others) else index
 
 
 class PortraitTask(Task):
@@ -213,7 +206,7 @@ class PortraitTask(Task):
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
         side = int(rng.random() < 0.5) * int(self.config.mirror)
-        partner = index if self.config.same_image else dataset.partner(index, rng)
+        partner = index if self.config.same_image else dataset.heads.partner(index, rng)
         labels = dataset.heads.labels[index]
         text = captions.caption(mirrored_labels(labels) if side else labels, rng)
         if rng.random() < self.config.text_drop:

@@ -47,7 +47,8 @@ class VaeConfig:
     detail_weight: float = 3.0
     gradient_weight: float = 0.5
     structure_weight: float = 0.1
-    kl_weight: float = 1e-6
+    kl_weight: float = 3e-8
+    "Of the divergence summed over the latents; 1e-6 was so strong that its noise blurred faces."
     adversarial_weight: float = 0.0
     "Above 0 the encoder is frozen and the decoder meets an adversary."
 
@@ -200,7 +201,8 @@ def _gradient_loss(rebuilt: torch.Tensor, image: torch.Tensor, weight: torch.Ten
 
 def structural_similarity(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
     """Mean SSIM (Wang et al. 2004) of pictures in [-1, 1] with a box window of 7, differentiable."""
-    first, second = first.float(), second.float()
+    # The luminance term compares means, which must not be near zero: pictures count from black, not from grey.
+    first, second = (x.float() / 2 + 0.5 for x in (first, second))
 
     def mean(x: torch.Tensor) -> torch.Tensor:
         return functional.avg_pool2d(x, 7, 1)
@@ -208,7 +210,7 @@ def structural_similarity(first: torch.Tensor, second: torch.Tensor) -> torch.Te
     mu1, mu2 = mean(first), mean(second)
     var1, var2 = mean(first * first) - mu1**2, mean(second * second) - mu2**2
     covariance = mean(first * second) - mu1 * mu2
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * mu1 * mu2 + c1) * (2 * covariance + c2) / ((mu1**2 + mu2**2 + c1) * (var1 + var2 + c2))
     return similarity.mean()
 

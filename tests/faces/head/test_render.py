@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from faces import vocabulary
-from faces.alignment import anchor_points
-from faces.head.camera import EYE_LEFT, EYE_RIGHT
+from faces.alignment import ANCHORS, anchor_points
 from faces.head.dataset import write_heads
 from faces.head.morph import macro_weights
 from faces.head.scene import Shading
@@ -54,8 +53,7 @@ def test_eyes_fall_on_the_portrait_frame(collection):
         ],
         axis=0,
     )
-    np.testing.assert_allclose(anchors[0], EYE_LEFT, atol=0.04)
-    np.testing.assert_allclose(anchors[1], EYE_RIGHT, atol=0.04)
+    np.testing.assert_allclose(anchors, ANCHORS, atol=0.04)
 
 
 def test_flow_there_and_back_agrees(collection):
