@@ -94,7 +94,9 @@ class IdentityProcessor:
         ip_hidden_states: IdentityContext | None = None,
     ) -> torch.Tensor:
         """Attend from (b, n, hidden) or (b, hidden, h, w); returns the same shape."""
-        layer, context = self.layer, ip_hidden_states or IdentityContext(None)
+        layer = self.layer
+        # Without a context the layer is the stock one: a UNet shared with another pipeline draws as before.
+        context = ip_hidden_states or IdentityContext(None, 0.0, 0.0)
         residual, shape = hidden_states, hidden_states.shape
         if attn.spatial_norm is not None:
             hidden_states = attn.spatial_norm(hidden_states, temb)
@@ -169,7 +171,7 @@ def _split(x: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 def _updated(base: nn.Module, update: LowRank | None, x: torch.Tensor, scale: float) -> torch.Tensor:
-    return base(x) if update is None else base(x) + scale * update(x)
+    return base(x) if update is None or scale == 0 else base(x) + scale * update(x)
 
 
 def _column(scale: float | torch.Tensor, like: torch.Tensor) -> float | torch.Tensor:
@@ -238,6 +240,13 @@ def remove_identity_attention(unet: nn.Module) -> None:
             attn.set_processor(attn.processor.base)
 
 
+def is_installed(unet: nn.Module, weights: Mapping[str, IdentityAttention]) -> bool:
+    """Whether the attention layers of `unet` use exactly these weights."""
+    names = {str(layer.index): layer.name for layer in attention_layers(unet)}
+    processors = {index: _attention(unet, names[index]).processor for index in weights if index in names}
+    return all(getattr(processors.get(index), "layer", None) is weight for index, weight in weights.items())
+
+
 @contextmanager
 def record_text_attention(
     unet: nn.Module, blocks: tuple[str, ...]
@@ -282,12 +291,12 @@ def localization_loss(
 ) -> torch.Tensor:
     """Punish a part's word for being looked at from outside the part.
 
-    The facial attention localisation of ConsistentID, after FastComposer (Xiao et al. 2023, arXiv:2305.10431),
-    on the text branch of cross-attention.
+    The facial attention localisation of ConsistentID, after FastComposer (Xiao et al. 2023,
+    arXiv:2305.10431), on the text branch of cross-attention.
 
     Args:
         probabilities: (b, heads, h * w, L) softmax of the text branch of one layer.
-        positions: (b, K) position in the text of each part's word.
+        positions: (b, K) position in the text of each part's word, -1 where it has none.
         masks: (b, K, H, W) of the parts, 0..1, any size.
         valid: (b, K) which parts count.
         size: (h, w) of the layer's grid.
@@ -298,12 +307,12 @@ def localization_loss(
     heads = probabilities.shape[1]
     masks = functional.interpolate(masks.float(), size=size, mode="bilinear", antialias=True)
     masks = masks.flatten(2).transpose(1, 2)[:, None]  # (b, 1, h * w, K)
-    index = positions[:, None, None].expand(-1, heads, probabilities.shape[2], -1)
+    index = positions.clamp(min=0)[:, None, None].expand(-1, heads, probabilities.shape[2], -1)
     looked_at = probabilities.float().gather(3, index)  # (b, heads, h * w, K)
     looked_at = looked_at / (looked_at.amax(dim=2, keepdim=True) + 1e-5)
     inside = (looked_at * masks).sum(2) / (masks.sum(2) + 1e-5)
     outside = (looked_at * (1 - masks)).sum(2) / ((1 - masks).sum(2) + 1e-5)
-    weight = valid[:, None].to(inside.dtype)
+    weight = (valid & (positions >= 0))[:, None].to(inside.dtype)
     return (((outside - inside) * weight).sum(2) / (weight.sum(2) + 1e-5)).mean()
 
 

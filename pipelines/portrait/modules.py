@@ -194,8 +194,9 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         attention_widths: (hidden, token_dim) of every attention layer of the UNet in its own order, token_dim
             0 for self-attention; empty for a conditioner without attention weights. See `for_unet`.
         rank: of the low-rank updates of attention; 0 for none.
-        legacy_part_order: pair "ears" with the picture of the eyes and "eyes" with the ears when both are
-            there, as the published ConsistentID weights were trained.
+        legacy_parts: word the details and pair "ears" with the picture of the eyes and "eyes" with the ears
+            when both are there, as the published ConsistentID weights were trained.
+        framing: what the image encoder sees: the face of the canonical frame, or the whole photograph.
         normed_embedding: the embedder's unit vectors are expected, not raw ones.
         embedder: name of the embedder the weights were trained with; embeddings of another one mean
             nothing here.
@@ -218,7 +219,8 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         part_depth: int = 8,
         attention_widths: tuple[tuple[int, int], ...] = (),
         rank: int = 0,
-        legacy_part_order: bool = False,
+        legacy_parts: bool = False,
+        framing: Literal["aligned", "photo"] = "aligned",
         normed_embedding: bool = True,
         embedder: str = "image_encoder",
     ) -> None:
@@ -265,6 +267,22 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
                     weights.to_v_ip.weight.copy_(attn.to_v.weight)
         return conditioner
 
+    def check_embeddings(self, id_embeds: torch.Tensor) -> None:
+        """Refuse embeddings (..., E) of another length than the weights were trained with; zeros are nobody.
+
+        Raises:
+            ValueError: a raw embedding where a unit vector is expected, or the other way round.
+        """
+        length = id_embeds.float().norm(dim=-1).flatten()
+        normed = self.config.normed_embedding
+        wrong = (length - 1).abs() > 0.02 if normed else length < 5
+        wrong &= length > 0
+        if wrong.any():
+            raise ValueError(
+                f"id_embeds: length {float(length[wrong][0]):.3f}; variant {self.config.variant} with "
+                f"{self.config.embedder} expects {'unit vectors' if normed else 'raw embeddings, above 5'}"
+            )
+
     @property
     def uses_states(self) -> bool:
         """Whether the variant reads the image encoder's states beside the embedding."""
@@ -298,7 +316,7 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         if not self.uses_parts:
             return IdentityTokens(id_tokens, None)
         tokens = self.part_encoder(part_states.flatten(0, 1)).unflatten(0, part_states.shape[:2])
-        if self.config.legacy_part_order:
+        if self.config.legacy_parts:
             tokens = _swap_ears_and_eyes(tokens, part_valid)
         return IdentityTokens(id_tokens, tokens)
 
@@ -310,7 +328,7 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         Args:
             text: (b, L, D).
             part_tokens: (b, K, D).
-            positions: (b, K) index of each part's word in the text; anything where not valid.
+            positions: (b, K) index of each part's word in the text, -1 where it has none.
             valid: (b, K) bool.
 
         Returns:
@@ -320,7 +338,7 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         safe = positions.clamp(0, length - 1)[..., None].expand(-1, -1, text.shape[2])
         merged = self.fuse_module(text.gather(1, safe), part_tokens.to(text.dtype)).to(text.dtype)
         # Invalid parts write into a spare row behind the text, so duplicated positions can never collide.
-        target = torch.where(valid[..., None], safe, length)
+        target = torch.where((valid & (positions >= 0))[..., None], safe, length)
         spare = torch.zeros_like(text[:, :1])
         return torch.cat([text, spare], dim=1).scatter(1, target, merged)[:, :length]
 

@@ -1,0 +1,81 @@
+"""What all pipelines of Mien share: the names of bundled models, published checkpoints, records of origin."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import DiffusionPipeline
+
+import weights
+from faces.provenance import Provenance, prompt_hash
+
+
+class FacePipeline(DiffusionPipeline):
+    """A `DiffusionPipeline` that finds bundled weights by name."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike | None = "mini", **kwargs: Any):
+        """Load "mini" (comes with Mien), a folder or a hub id.
+
+        Args:
+            pretrained_model_name_or_path: where the weights are.
+            **kwargs: as for `DiffusionPipeline.from_pretrained`.
+
+        Raises:
+            FileNotFoundError: a bundled model that this installation lacks.
+        """
+        source = str(pretrained_model_name_or_path)
+        if source == "mini" and not Path(source).is_dir():
+            source = str(weights.bundled(source))
+        # Weights are stored in half precision; without this transformers would compute in it as well.
+        if not {"torch_dtype", "dtype"} & kwargs.keys():
+            kwargs["torch_dtype"] = torch.float32
+        return super().from_pretrained(source, **kwargs)
+
+    @classmethod
+    def from_published(cls, base: str | os.PathLike, files: Any, **kwargs: Any):
+        """Load a checkpoint as its authors published it, on top of the model `base` that it was trained for.
+
+        Args:
+            base: folder or hub id of the base model.
+            files: the published files.
+            **kwargs: as for `from_pretrained`.
+        """
+        raise ValueError(f"{cls.__name__}: no checkpoint of another project is known for this pipeline")
+
+    def weights_sha256(self) -> str:
+        """Hash of all weights as they are in memory: names, types and bytes. Takes seconds for large models."""
+        digest = hashlib.sha256()
+        for name, module in sorted(self.components.items()):
+            if not isinstance(module, torch.nn.Module):
+                continue
+            for key, value in sorted(module.state_dict().items()):
+                digest.update(f"{name}.{key} {value.dtype} {tuple(value.shape)}\n".encode())
+                digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def provenance(
+        self, *, seed: int | None = None, steps: int | None = None, prompt: str | None = None, **extra: Any
+    ) -> Provenance:
+        """Record of how a picture was made, for `faces.provenance.save_image`.
+
+        Args:
+            seed: of the picture's generator.
+            steps: of the scheduler.
+            prompt: recorded as its hash.
+            **extra: further facts of JSON types.
+        """
+        return Provenance(
+            digital_source_type="trainedAlgorithmicMedia",
+            pipeline=type(self).__name__,
+            model=Path(str(self.config._name_or_path or "unnamed")).name,
+            model_sha256=self.weights_sha256(),
+            seed=seed,
+            steps=steps,
+            prompt_sha256=None if prompt is None else prompt_hash(prompt),
+            extra={"scheduler": type(self.scheduler).__name__} | extra,
+        )
