@@ -183,7 +183,6 @@ def identities(
     ] = None,
     format: Annotated[str, typer.Option(help="webdataset, folder or parquet.")] = "webdataset",
     model: Model = "mini",
-    device: Device = None,
     workers: Workers = None,
     engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
     shards: Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")] = None,

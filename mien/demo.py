@@ -143,12 +143,13 @@ def _people(settings: Demo) -> tuple[Person, ...]:
 def _portraits(settings: Demo, people: tuple[Person, ...], prompts: tuple[str, ...]) -> tuple[Person, ...]:
     """Show every person in every look, in batches of different people; each from its own seed."""
     import torch
-    from pipelines.portrait.pipeline import PortraitPipeline
 
     from faces.provenance import save_image
     from mien.portrait import record
+    from pipelines.device import best_device
+    from pipelines.portrait.pipeline import PortraitPipeline
 
-    pipe = PortraitPipeline.from_pretrained(settings.model)
+    pipe = PortraitPipeline.from_pretrained(settings.model).to(best_device())
     pipe.set_progress_bar_config(disable=True)
     folder = settings.out / "portraits"
     folder.mkdir(parents=True, exist_ok=True)

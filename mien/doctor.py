@@ -12,8 +12,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
@@ -58,7 +60,9 @@ EXTRAS = {
         use="face analysis",
         licence="code MIT, model packs non-commercial research only",
     ),
-    "mediapipe": Extra(module="mediapipe", use="face analysis", licence="Apache-2.0"),
+    "mediapipe": Extra(
+        module="mediapipe", use="face analysis, with a face_landmarker.task of yours", licence="Apache-2.0"
+    ),
     "trackers": Extra(
         module="tensorboard", use="training curves", licence="Apache-2.0 (wandb, trackio: MIT)"
     ),
@@ -89,19 +93,28 @@ def examine() -> list[Finding]:
     return [finding for part in parts for finding in part()]
 
 
-def as_table(findings: Iterable[Finding]) -> Table:
-    """Lay the findings out for a terminal."""
-    table = Table(title=f"Mien {mien.__version__}", title_justify="left", box=None, pad_edge=False)
-    for heading in ("", "", "found", "get it with"):
-        table.add_column(heading, overflow="fold")
+def as_table(findings: Iterable[Finding]) -> Group:
+    """Lay the findings out for a terminal, and below them the commands that get what is missing."""
+    found = Table(title=f"Mien {mien.__version__}", title_justify="left", box=None, show_header=False)
+    fixes = Table(title="\nTo get it", title_justify="left", box=None, show_header=False)
     group = ""
     for finding in findings:
         if finding.group != group:
             group = finding.group
-            table.add_section()
-            table.add_row("", f"[bold]{group}[/]")
-        table.add_row(MARKS[finding.status], finding.name, escape(finding.detail), escape(finding.fix))
-    return table
+            found.add_row("", f"[bold]{group}[/]")
+        found.add_row(MARKS[finding.status], finding.name, escape(finding.detail))
+        if finding.fix:
+            fixes.add_row(f"{finding.group}: {finding.name}", escape(finding.fix))
+    return Group(found, fixes) if fixes.row_count else Group(found)
+
+
+def install(what: str) -> str:
+    """Return the command that installs an extra ("mien[ray]") or a package, from a clone or from anywhere."""
+    clone = Path(mien.__file__).parents[1]
+    if not (clone / "constraints.txt").is_file():
+        return f"pip install '{what}'"
+    what = what.replace("mien[", ".[")
+    return f"pip install -c constraints.txt {'-e ' if what.startswith('.') else ''}'{what}'"
 
 
 def _machine() -> Iterator[Finding]:
@@ -133,7 +146,7 @@ def _packages() -> Iterator[Finding]:
             name=name,
             status="ok" if version else "broken",
             detail=version or "not installed",
-            fix="" if version else f"pip install -c constraints.txt {name}",
+            fix="" if version else install(name),
         )
     yield _torchvision()
 
@@ -190,7 +203,7 @@ def _egl() -> Finding:
         renderer = context.info["GL_RENDERER"]
         context.release()
     except ImportError:
-        fix = "pip install -c constraints.txt 'mien[render]'"
+        fix = install("mien[render]")
         return Finding(group="heads", name="EGL", status="optional", detail="moderngl not installed", fix=fix)
     except Exception as error:  # moderngl raises plain Exception for every EGL failure
         fix = "apt-get install libegl1 libegl-mesa0 libgl1-mesa-dri"
@@ -210,7 +223,7 @@ def _extras() -> Iterator[Finding]:
             name=name,
             status="ok" if found else "optional",
             detail=f"{version if found else 'not installed'}: {extra.use}. Licence: {extra.licence}",
-            fix="" if found else f"pip install -c constraints.txt 'mien[{name}]'",
+            fix="" if found else install(f"mien[{name}]"),
         )
 
 

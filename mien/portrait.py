@@ -47,13 +47,12 @@ class PortraitRequest:
 def make(request: PortraitRequest) -> list[dict[str, Any]]:
     """Make and save the portraits; return a row of facts for each."""
     import torch
-    from pipelines.portrait.pipeline import PortraitPipeline
 
     from faces.provenance import save_image
+    from pipelines.device import best_device
+    from pipelines.portrait.pipeline import PortraitPipeline
 
-    pipe = PortraitPipeline.from_pretrained(request.model)
-    if request.device:
-        pipe.to(request.device)
+    pipe = PortraitPipeline.from_pretrained(request.model).to(request.device or best_device())
     seeds = [request.seed + number for number in range(request.count)]
     output = pipe(
         image=[str(path) for path in request.references],

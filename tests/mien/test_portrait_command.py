@@ -24,8 +24,9 @@ class Painter:
         greys = [int(generator.initial_seed()) % 256 for generator in given["generator"]]
         return SimpleNamespace(images=[Image.new("RGB", (8, 8), (grey,) * 3) for grey in greys])
 
-    def set_progress_bar_config(self, disable):
-        self.disabled = disable
+    def to(self, device):
+        self.device = device
+        return self
 
 
 @pytest.fixture
@@ -71,11 +72,19 @@ def test_several_portraits_are_numbered_and_differ_by_seed(painter, tmp_path):
 
 def test_what_the_pipeline_is_asked(painter, tmp_path):
     references = (tmp_path / "photo.jpg", tmp_path / "photo.jpg")
-    wanted = {"steps": 9, "guidance": 3.0, "identity": 0.8, "negative_prompt": "smiling", "count": 2}
+    wanted = {
+        "steps": 9,
+        "guidance": 3.0,
+        "identity": 0.8,
+        "negative_prompt": "smiling",
+        "count": 2,
+        "device": "cpu",
+    }
     portrait.make(request(tmp_path, references=references, **wanted))
     (call,) = painter.calls
     assert call["image"] == [str(path) for path in references], "pictures of one person"
     assert (call["num_inference_steps"], call["guidance_scale"], call["identity_scale"]) == (9, 3.0, 0.8)
+    assert painter.device == "cpu"
     assert (call["negative_prompt"], call["num_images_per_prompt"], len(call["generator"])) == (
         "smiling",
         2,

@@ -1,0 +1,202 @@
+"""The demo: what it makes, in what order it fails, and that its page stands alone.
+
+The pipeline, the engine and the evaluation are stand-ins here; their own tests use the real ones.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces import provenance
+from gen.plan import PlanConflict
+from mien import demo, page, portrait
+
+
+@dataclass
+class Line:
+    name: str
+    value: float | None
+    passed: bool
+    bar: float = 0.7
+    direction: str = ">="
+    n: int = 48
+    ci95: tuple[float, float] | None = (0.61, 0.83)
+    control: float | None = 0.01
+    domain: str = "rendered heads, held out"
+
+
+class Painter:
+    """Answers like PortraitPipeline; remembers its calls."""
+
+    def __init__(self):
+        self.calls = []
+
+    def to(self, device):
+        return self
+
+    def set_progress_bar_config(self, disable):
+        pass
+
+    def __call__(self, image, prompt, generator, **settings):
+        self.calls.append((image, prompt, [one.initial_seed() for one in generator]))
+        return SimpleNamespace(images=[Image.new("RGB", (16, 16), "teal") for _ in prompt])
+
+
+@pytest.fixture
+def stage(monkeypatch, tmp_path):
+    """Everything that costs time replaced; two bundled references."""
+    references = tmp_path / "references"
+    references.mkdir()
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 64), "tan").save(references / f"{name}.webp")
+    monkeypatch.setattr(demo, "REFERENCES", references)
+    painter = Painter()
+    module = ModuleType("pipelines.portrait.pipeline")
+    module.PortraitPipeline = SimpleNamespace(from_pretrained=lambda model: painter)
+    monkeypatch.setitem(sys.modules, "pipelines.portrait.pipeline", module)
+    monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
+    made = []
+
+    def make(recipe, out, **settings):
+        made.append((recipe, settings))
+        out.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), "navy").save(out / "contact.jpg")
+        return {
+            "dataset": str(out),
+            "pictures": 11,
+            "planned": 12,
+            "rejected": 3,
+            "report": str(out / "report.html"),
+        }
+
+    monkeypatch.setattr("mien.generate.make", make)
+    lines = {
+        "portrait": [Line("TAR at FAR 1 %", 0.72, True)],
+        "identities": [Line("unique <1>", None, False)],
+    }
+    monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
+    settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)
+    return SimpleNamespace(painter=painter, made=made, settings=settings, lines=lines, folder=tmp_path)
+
+
+def test_everything_ends_up_on_one_page(stage):
+    path = demo.run(stage.settings)
+    text = path.read_text()
+    assert path == stage.settings.out / "index.html"
+    looks = len(demo.LOOKS)
+    assert text.count("<img") == 2 * (looks + 1) + 1
+    assert f"<b>{2 * looks}</b>" in text
+    assert "11 of 12 planned pictures kept; 3 attempts" in text
+    assert "0.72" in text
+    assert "0.61 – 0.83" in text
+    assert text.count('class="pass"') == 1
+    assert text.count('class="fail"') == 1
+    assert "unique &lt;1&gt;" in text
+    assert "abab" in text
+    assert not list(stage.settings.out.glob(".*.part"))
+
+
+def test_the_page_needs_nothing_else(stage):
+    text = demo.run(stage.settings).read_text()
+    assert set(re.findall(r'src="(.{5})', text)) == {"data:"}
+    assert "<script" not in text
+    assert "<link" not in text
+    assert set(re.findall(r'href="([^"]*)"', text)) == {"dataset/report.html"}
+
+
+def test_portraits_are_made_in_batches_of_different_people_with_shared_noise(stage, monkeypatch):
+    monkeypatch.setattr(demo, "BATCH", 5)
+    demo.run(demo.Demo(out=stage.settings.out, seed=40))
+    looks = len(demo.LOOKS)
+    images = [image for call in stage.painter.calls for image in call[0]]
+    prompts = [prompt for call in stage.painter.calls for prompt in call[1]]
+    seeds = [seed for call in stage.painter.calls for seed in call[2]]
+    assert max(len(call[1]) for call in stage.painter.calls) == 5
+    assert prompts == list(demo.prompts_of_looks()) * 2
+    assert seeds == [40 + look for look in range(looks)] * 2
+    assert [Path(image[0]).stem for image in images] == ["a"] * looks + ["b"] * looks
+
+
+def test_every_portrait_says_what_made_it(stage):
+    demo.run(stage.settings)
+    files = sorted((stage.settings.out / "portraits").glob("*.png"))
+    assert [file.name for file in files] == [
+        f"{name}-{n + 1}.png" for name in "ab" for n in range(len(demo.LOOKS))
+    ]
+    record = provenance.read(files[0])
+    assert (record.pipeline, record.model, record.model_sha256) == ("PortraitPipeline", "mini", "ab" * 32)
+    assert record.prompt_sha256 == provenance.prompt_hash(demo.prompts_of_looks()[0])
+
+
+def test_a_picture_of_the_user_comes_first(stage):
+    photo = stage.folder / "me.jpg"
+    Image.fromarray(np.full((3000, 2000, 3), 128, np.uint8)).save(photo)
+    text = demo.run(demo.Demo(out=stage.settings.out, photo=photo)).read_text()
+    assert Path(stage.painter.calls[0][0][0][0]).name == "your-picture.png"
+    assert Image.open(stage.settings.out / "references" / "your-picture.png").size == (683, 1024)
+    assert "your picture" in text
+
+
+def test_a_bad_picture_fails_before_anything_is_made(stage):
+    photo = stage.folder / "me.jpg"
+    photo.write_text("not a picture")
+    with pytest.raises(ValueError, match=r"me\.jpg"):
+        demo.run(demo.Demo(out=stage.settings.out, photo=photo))
+    assert stage.painter.calls == []
+    assert stage.made == []
+
+
+def test_a_dataset_of_other_settings_is_made_anew(stage, monkeypatch):
+    from mien import generate
+
+    first, seen = generate.make, []
+
+    def make(recipe, out, *, overwrite=False, **settings):
+        seen.append(overwrite)
+        if not overwrite:
+            raise PlanConflict("out/dataset: holds another plan")
+        return first(recipe, out, **settings)
+
+    monkeypatch.setattr("mien.generate.make", make)
+    demo.run(stage.settings)
+    assert seen == [False, True]
+
+
+def test_the_recipe_follows_the_settings(stage):
+    demo.run(demo.Demo(out=stage.settings.out, identities=5, images_per_id=2, seed=9, workers=1))
+    ((recipe, settings),) = stage.made
+    assert (recipe.ids, recipe.images_per_id, recipe.seed, recipe.steps) == (5, 2, 9, 12)
+    assert settings["workers"] == 1
+
+
+def test_without_held_out_heads_the_page_says_so(stage, monkeypatch):
+    def refuse(task, quick, **_):
+        raise FileNotFoundError("held-out heads: no labels.parquet")
+
+    monkeypatch.setattr("gen.evaluation.bars.evaluate", refuse)
+    text = demo.run(stage.settings).read_text()
+    assert text.count("Not measured here: held-out heads: no labels.parquet") == 2
+    assert "bars passed" not in text
+
+
+def test_missing_references_are_named(stage, monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "REFERENCES", tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="no reference pictures"):
+        demo.run(stage.settings)
+
+
+def test_every_look_can_be_worded():
+    prompts = demo.prompts_of_looks()
+    assert len(set(prompts)) == len(demo.LOOKS)
+    assert all(prompt.startswith("portrait of a") for prompt in prompts)
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, ""), (0.12345, "0.123"), (12.0, "12"), (0.0, "0")])
+def test_numbers_are_short(value, text):
+    assert page._number(value) == text
