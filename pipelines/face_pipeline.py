@@ -33,7 +33,7 @@ class FacePipeline(DiffusionPipeline):
             source = str(weights.bundled(source))
         # Weights are stored in half precision; without this transformers would compute in it as well.
         if not {"torch_dtype", "dtype"} & kwargs.keys():
-            kwargs["torch_dtype"] = torch.float32
+            kwargs["dtype"] = torch.float32
         return super().from_pretrained(source, **kwargs)
 
     @classmethod

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import get_timestep_embedding
 
+from pipelines.portrait.attention import is_installed
 from pipelines.portrait.conditioning import IdentityConditioning
+
+
+def check(
+    pipe: Any, sources: Mapping[str, Any], size: tuple[int, int], callback_inputs: Sequence[str]
+) -> None:
+    """Refuse a call that gives no identity or several, an impossible size, or tensors that callbacks cannot
+    get.
+
+    Args:
+        pipe: the portrait pipeline.
+        sources: name -> what the caller gave as the identity, or None.
+        size: height and width in pixels.
+        callback_inputs: names of the tensors that the callback asks for.
+    """
+    given = [name for name, value in sources.items() if value is not None]
+    if len(given) != 1:
+        raise ValueError(f"{' and '.join(given) or 'no identity'} given: pass one of {', '.join(sources)}")
+    for name, value in zip(("height", "width"), size, strict=True):
+        if value <= 0 or value % pipe.vae_scale_factor:
+            raise ValueError(f"{name}={value}: must be a multiple of {pipe.vae_scale_factor}")
+    permitted = pipe._callback_tensor_inputs
+    unknown = sorted(set(callback_inputs) - set(permitted))
+    if unknown:
+        raise ValueError(f"callback_on_step_end_tensor_inputs {unknown}: permitted are {permitted}")
+    if not is_installed(pipe.unet, pipe.conditioner.attention):
+        raise ValueError(
+            "unet: its attention does not belong to this conditioner; "
+            "call install_identity_attention(pipe.unet, pipe.conditioner.attention)"
+        )
 
 
 def pair(prompt: str | Sequence[str], people: IdentityConditioning) -> tuple[list[str], IdentityConditioning]:

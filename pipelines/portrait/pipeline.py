@@ -8,6 +8,7 @@ to bottom as the algorithm.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -37,8 +38,8 @@ from transformers import (
 
 from faces.images import ImageSource
 from pipelines.face_pipeline import FacePipeline
-from pipelines.portrait import arguments, captioning
-from pipelines.portrait.attention import IdentityContext, install_identity_attention, is_installed
+from pipelines.portrait import arguments, captioning, published
+from pipelines.portrait.attention import IdentityContext, install_identity_attention
 from pipelines.portrait.conditioning import IdentityConditioning
 from pipelines.portrait.identity import IdentityEncoderMixin
 from pipelines.portrait.modules import IdentityConditioner
@@ -107,7 +108,19 @@ class PortraitPipeline(
         if vae is not None:
             self.vae_scale_factor = getattr(vae, "downscale", 2 ** (len(vae.config.block_out_channels) - 1))
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+        self.load_report: published.LoadReport | None = None
         install_identity_attention(unet, conditioner.attention)
+
+    @classmethod
+    def from_published(cls, base: str | os.PathLike, files: Any, **kwargs: Any) -> PortraitPipeline:
+        """Load ConsistentID or an IP-Adapter FaceID file on top of Stable Diffusion or SDXL.
+
+        Args:
+            base: folder or hub id of the base model.
+            files: published file, or several of one checkpoint.
+            **kwargs: see `published.load_pipeline`.
+        """
+        return published.load_pipeline(cls, base, files, **kwargs)
 
     # What the prompt says
 
@@ -269,7 +282,7 @@ class PortraitPipeline(
         rows, columns = (size, size) if isinstance(size, int) else size
         height, width = height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
         sources = {"image": image, "id_embeds": id_embeds, "conditioning": conditioning}
-        self._check_inputs(sources, height, width, callback_on_step_end_tensor_inputs)
+        arguments.check(self, sources, (height, width), callback_on_step_end_tensor_inputs)
         self._guidance_scale, self._interrupt = guidance_scale, False
         self._cross_attention_kwargs = cross_attention_kwargs
 
@@ -377,28 +390,6 @@ class PortraitPipeline(
     def interrupt(self) -> bool:
         """Whether a callback has set `_interrupt` to skip the remaining steps."""
         return self._interrupt
-
-    def _check_inputs(
-        self, sources: dict[str, Any], height: int, width: int, callback_inputs: Sequence[str]
-    ) -> None:
-        given = [name for name, value in sources.items() if value is not None]
-        if len(given) != 1:
-            raise ValueError(
-                f"{' and '.join(given) or 'no identity'} given: pass one of {', '.join(sources)}"
-            )
-        for name, value in (("height", height), ("width", width)):
-            if value <= 0 or value % self.vae_scale_factor:
-                raise ValueError(f"{name}={value}: must be a multiple of {self.vae_scale_factor}")
-        unknown = set(callback_inputs) - set(self._callback_tensor_inputs)
-        if unknown:
-            raise ValueError(
-                f"callback_on_step_end_tensor_inputs {sorted(unknown)}: permitted are {self._callback_tensor_inputs}"
-            )
-        if not is_installed(self.unet, self.conditioner.attention):
-            raise ValueError(
-                "unet: its attention does not belong to this conditioner; "
-                "call install_identity_attention(pipe.unet, pipe.conditioner.attention)"
-            )
 
     def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
         accepted = inspect.signature(self.scheduler.step).parameters
