@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -96,8 +97,15 @@ def loader(task: Task, dataset: Any, seed: int, share: Share, start: int, worker
         # A generator of its own: otherwise making the iterator would move torch's global generator.
         generator=torch.Generator().manual_seed(seed),
         persistent_workers=workers > 0,
+        worker_init_fn=_outlive_signals,
         pin_memory=torch.accelerator.is_available(),
     )
+
+
+def _outlive_signals(worker: int) -> None:
+    """Leave stopping to the training process: schedulers signal the whole group, and it still wants its batch."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

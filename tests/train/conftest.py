@@ -36,6 +36,8 @@ def run_toy(tmp_path):
         command += ["--runs", str(tmp_path), "--cpu", *arguments]
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         env = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+        return subprocess.run(
+            command, env=env, capture_output=True, text=True, timeout=600, start_new_session=True
+        )
 
     return run

@@ -68,6 +68,12 @@ def test_killed_run_resumes_bit_for_bit(toy, run_toy, tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_signal_to_the_whole_group_stops_with_a_checkpoint(run_toy, tmp_path):
+    stopped = run_toy("name=stopped", "task.stop_at=7", "workers=2")
+    assert stopped.returncode == 0, stopped.stderr
+    assert checkpoint.all_steps(tmp_path / "stopped" / "checkpoints")[-1] in (7, 8)
+
+
 def test_time_limit_stops_with_a_checkpoint_and_the_run_can_be_extended(toy, tmp_path):
     _, folder = train(toy, tmp_path, name="short", max_minutes=1e-6, checkpoint_steps=0)
     assert checkpoint.all_steps(folder / "checkpoints") == [1]

@@ -30,6 +30,8 @@ class ToyConfig:
     adversarial: bool = False
     kill_at: int = 0
     "Step at which the process kills itself, as kill -9 would; 0 never."
+    stop_at: int = 0
+    "Step at which its whole process group is asked to stop, as a scheduler would; 0 never."
 
 
 class Vectors:
@@ -68,6 +70,8 @@ class ToyTask(Task):
         return {"x": dataset[index]["x"] * np.float32(rng.choice([-1.0, 1.0]))}
 
     def loss(self, model, batch, draws):
+        if self.config.stop_at and draws.step == self.config.stop_at:
+            os.killpg(os.getpgrp(), signal.SIGTERM)
         if self.config.kill_at and draws.step == self.config.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         clean = batch["x"]
