@@ -8,7 +8,7 @@ the stock encoder and decoder and runs them on a quarter of the width and height
 from __future__ import annotations
 
 import torch
-from diffusers import AutoencoderKL, ModelMixin
+from diffusers import AutoencoderKL, ModelMixin  # noqa: F401 - diffusers looks for ModelMixin here when it loads
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional

@@ -9,7 +9,6 @@ from faces.head.landmarks import EYES, MOUTH
 from faces.head.spec import Camera
 
 
-
 def projection(camera: Camera, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Aim a camera so that the landmarks' eyes and mouth fall on the portrait frame, without rolling the image.
 

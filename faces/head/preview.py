@@ -1,6 +1,6 @@
 """Contact sheets of rendered heads: many people, the eight expressions, and the ground truth of one picture.
 
-    python -m faces.head.preview --makehuman DIR --out docs/images
+python -m faces.head.preview --makehuman DIR --out docs/images
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _PALETTE[0] = 24
 
 def people(collection: HeadCollection, rows: int = 4, columns: int = 8, size: int = 160) -> np.ndarray:
     """One picture each of many people."""
-    pictures = [collection.renderer.render(collection.sampler.spec(n), size).rgb for n in range(rows * columns)]
+    pictures = [
+        collection.renderer.render(collection.sampler.spec(n), size).rgb for n in range(rows * columns)
+    ]
     return _tile(pictures, columns)
 
 
@@ -34,7 +36,9 @@ def states(collection: HeadCollection, numbers: tuple[int, ...] = (5, 20, 26), s
     pictures = []
     for number in numbers:
         spec = collection.sampler.spec(number)
-        look = spec.look.model_copy(update={"hair_style": "ponytail", "glasses": 0.0, "makeup": (), "beard": 0.0})
+        look = spec.look.model_copy(
+            update={"hair_style": "ponytail", "glasses": 0.0, "makeup": (), "beard": 0.0}
+        )
         for expression in vocabulary.EXPRESSIONS:
             state = State(expression=expression, action_units=PROTOTYPES[expression])
             shown = spec.model_copy(update={"look": look, "lights": Lights(), "state": state})
@@ -44,7 +48,9 @@ def states(collection: HeadCollection, numbers: tuple[int, ...] = (5, 20, 26), s
 
 def one_person(collection: HeadCollection, number: int = 14, columns: int = 8, size: int = 160) -> np.ndarray:
     """One identity in many states and looks."""
-    pictures = [collection.renderer.render(collection.sampler.spec(number, v), size).rgb for v in range(2 * columns)]
+    pictures = [
+        collection.renderer.render(collection.sampler.spec(number, v), size).rgb for v in range(2 * columns)
+    ]
     return _tile(pictures, columns)
 
 
@@ -91,7 +97,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     collection = HeadCollection(HeadsConfig(count=1, seed=1), arguments.makehuman)
-    record = Provenance(pipeline="faces.head", model="makehuman-cc0", seed=1, digital_source_type="algorithmicMedia")
+    record = Provenance(
+        pipeline="faces.head", model="makehuman-cc0", seed=1, digital_source_type="algorithmicMedia"
+    )
     sheets = {"heads": people, "expressions": states, "one-person": one_person, "ground-truth": truth}
     for name, make in sheets.items():
         save_image(Image.fromarray(make(collection)), arguments.out / f"{name}.webp", record, quality=85)
