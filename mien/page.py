@@ -90,7 +90,7 @@ def _dataset(results: Results) -> str:
     lead = (
         f"{results.settings.identities} identities that belong to nobody, balanced over age, skin and hair. "
         f"{facts['pictures']} of {facts['planned']} planned pictures kept; {facts['rejected']} attempts "
-        "turned down by the checks, each with its reason. One row an identity, its reference first."
+        "turned down by the checks, each with its reason. Each row is an identity, its reference first."
     )
     sheet = results.settings.out / "dataset" / "contact.jpg"
     body = _picture(sheet, "pictures of the dataset, one row an identity", "wide") if sheet.is_file() else ""
