@@ -12,13 +12,13 @@ import torch
 from diffusers import AutoencoderKL
 from PIL import Image
 from torch.utils.data import default_collate
-from transformers import CLIPVisionModelWithProjection
 
 from faces.captions import caption
 from faces.head.dataset import _write_parquet
 from faces.head.sampler import HeadSampler
 from faces.networks import JudgeNet, PerceptionNet
 from pipelines.autoencoder import PatchAutoencoderKL
+from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, part_masks
@@ -115,12 +115,14 @@ def test_structural_similarity_knows_equal_from_other():
 
 def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
     task = EncoderTask(
-        EncoderConfig(shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32)
+        EncoderConfig(
+            shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32, stem=(8, 16, 32)
+        )
     )
     model, data = _one_loss(task, count=8)
     assert {"tower", "margin", "traits"} <= {name.split(".")[0] for name in _reached(model)}
     task.export(model, tmp_path)
-    tower = CLIPVisionModelWithProjection.from_pretrained(tmp_path)
+    tower = FaceEncoder.from_pretrained(tmp_path)
     assert tower.config.projection_dim == 32
     assert face_crop(data.image[0]).shape == (112, 112, 3)
 
@@ -162,7 +164,9 @@ def frozen_parts(shards, tmp_path_factory):
     torch.manual_seed(0)
     vae = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
     vae.export(vae.build(), folder / "vae")
-    encoder = EncoderTask(EncoderConfig(shards=shards, width=64, layers=1, heads=1, embedding=32))
+    encoder = EncoderTask(
+        EncoderConfig(shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32))
+    )
     encoder.export(encoder.build(), folder / "encoder")
     return {"vae": folder / "vae", "image_encoder": folder / "encoder"}
 

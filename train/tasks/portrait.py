@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from torch import nn
-from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel, CLIPVisionModelWithProjection
+from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel
 
 from faces import captions
 from pipelines.autoencoder import PatchAutoencoderKL
@@ -25,6 +25,7 @@ from pipelines.portrait.attention import (
     record_text_attention,
 )
 from pipelines.portrait.captioning import mark_parts
+from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.cache import ArrayCache
@@ -98,9 +99,7 @@ class PortraitTask(Task):
         source = config.start
         self.vae = PatchAutoencoderKL.from_pretrained(source / "vae" if source else config.vae).float().eval()
         encoder = source / "image_encoder" if source else config.image_encoder
-        self.image_encoder = CLIPVisionModelWithProjection.from_pretrained(
-            encoder, dtype=torch.float32
-        ).eval()
+        self.image_encoder = FaceEncoder.from_pretrained(encoder, torch_dtype=torch.float32).eval()
         self.tokenizer = train_tokenizer(captions.words(), MAX_LENGTH)
         self.scheduler = DPMSolverMultistepScheduler(
             num_train_timesteps=_TIMESTEPS,
