@@ -6,6 +6,7 @@ and from every identity that the model was trained on. A finished batch is a fil
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -100,13 +101,28 @@ def find(
 
 
 def load(out: Path) -> dict[str, Anchor]:
-    """Read all identities of a dataset."""
-    anchors = [
-        anchor for path in sorted((out / FOLDER).glob("*.safetensors")) for anchor in _load(path) or []
-    ]
+    """Read all identities of a dataset.
+
+    Raises:
+        FileNotFoundError: the folder holds none, or a file of theirs is missing or was changed.
+    """
+    anchors: list[Anchor] = []
+    for path in sorted((out / FOLDER).glob("*.safetensors")):
+        batch = _load(path)
+        if batch is None:
+            raise FileNotFoundError(f"{path}: its pictures are missing or changed; run the same recipe again")
+        anchors += batch
     if not anchors:
         raise FileNotFoundError(f"{out / FOLDER}: holds no identities, the recipe was not prepared here")
     return {anchor.id: anchor for anchor in anchors}
+
+
+def are_found(slots: Sequence[Slot], out: Path) -> bool:
+    """Whether the folder holds an identity for every slot, undamaged."""
+    try:
+        return list(load(out)) == [slot.id for slot in slots]
+    except FileNotFoundError:
+        return False
 
 
 def _find_batch(
@@ -119,11 +135,7 @@ def _find_batch(
         if not waiting:
             break
         for slot, anchor, reason in _candidates(waiting, attempt, rules, studio, prior):
-            known = (
-                np.stack([other.embedding for other in [*before, *found.values()]])
-                if before or found
-                else None
-            )
+            known = [other.embedding for other in [*before, *found.values()]]
             reason = reason or _is_known(anchor, known, rules, prior)
             if reason:
                 rejected[slot.id].append(reason)
@@ -158,10 +170,10 @@ def _candidates(
     return candidates
 
 
-def _is_known(anchor: Anchor, others: np.ndarray | None, rules: Rules, prior: IdentityPrior) -> str:
+def _is_known(anchor: Anchor, others: list[np.ndarray], rules: Rules, prior: IdentityPrior) -> str:
     """Say whom a candidate resembles too much, "" when it is somebody new; notes both similarities."""
     training = float(prior.nearest_training(anchor.embedding[None])[0])
-    other = float((others @ anchor.embedding).max()) if others is not None else -1.0
+    other = float((np.stack(others) @ anchor.embedding).max()) if others else -1.0
     anchor.facts |= {"nn_sim_to_train": round(training, 6), "nn_sim_in_set": round(other, 6)}
     if training > rules.max_training_similarity:
         limit = rules.max_training_similarity
@@ -175,26 +187,28 @@ def _is_known(anchor: Anchor, others: np.ndarray | None, rules: Rules, prior: Id
 
 def _save(path: Path, batch: list[Anchor], origin: Callable[[str, int], provenance.Provenance]) -> None:
     """Write the pictures, then the embeddings, whose presence marks the batch as finished."""
+    notes = []
     for anchor in batch:
         png = provenance.to_png_bytes(anchor.image, origin(anchor.id, anchor.facts["seed"]))
         atomic.write_bytes(path.parent / f"{anchor.id}.png", png)
-    notes = {"anchors": json.dumps([{"id": anchor.id, **anchor.facts} for anchor in batch], sort_keys=True)}
+        notes.append({"id": anchor.id, "sha256": hashlib.sha256(png).hexdigest(), **anchor.facts})
     embeddings = np.stack([anchor.embedding for anchor in batch]).astype(np.float32)
-    atomic.write_bytes(path, save({"embeddings": embeddings}, metadata=notes))
+    text = json.dumps(notes, sort_keys=True)
+    atomic.write_bytes(path, save({"embeddings": embeddings}, metadata={"anchors": text}))
 
 
 def _load(path: Path) -> list[Anchor] | None:
+    """Read a finished batch; None where it is absent or a picture is not the one that was written."""
     if not path.is_file():
         return None
     with safe_open(path, "numpy") as file:
         notes, embeddings = json.loads(file.metadata()["anchors"]), file.get_tensor("embeddings")
     anchors = []
     for facts, embedding in zip(notes, embeddings, strict=True):
-        name = facts.pop("id")
-        bgr = cv2.imread(str(path.parent / f"{name}.png"))
-        if bgr is None:
+        picture = path.parent / f"{facts['id']}.png"
+        png = picture.read_bytes() if picture.is_file() else b""
+        if hashlib.sha256(png).hexdigest() != facts.pop("sha256"):
             return None
-        anchors.append(
-            Anchor(id=name, image=cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), embedding=embedding, facts=facts)
-        )
+        image = cv2.cvtColor(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        anchors.append(Anchor(id=facts.pop("id"), image=image, embedding=embedding, facts=facts))
     return anchors

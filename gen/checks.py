@@ -29,8 +29,9 @@ class Thresholds(BaseModel):
     """Least side of the face's box as a share of the image's side."""
     sharpness: float = Field(0.0, ge=0)
     """Least sharpness (see `sharpness`); 0 measures without rejecting."""
-    similarity: float = Field(0.3, ge=-1, le=1)
-    """Least cosine between a sample and the reference of its identity."""
+    similarity: float | None = Field(None, ge=-1, le=1)
+    """Least cosine between a sample and the reference of its identity. By default what one in a thousand pairs
+    of different training identities exceeds."""
     margin: float = Field(0.0, ge=-1, le=1)
     """How much nearer a sample must be to its own reference than to that of any other identity."""
 
@@ -136,7 +137,7 @@ def _sharpness(measured: dict[str, Any], limits: Thresholds) -> str | None:
 
 def _identity(measured: dict[str, Any], limits: Thresholds) -> str | None:
     value = measured.get("id_sim_to_ref")
-    if value is None or value >= limits.similarity:
+    if value is None or limits.similarity is None or value >= limits.similarity:
         return None
     return f"cosine {value:.3f} to the reference, at least {limits.similarity:g} wanted"
 

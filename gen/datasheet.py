@@ -105,7 +105,7 @@ def _composition(overview: Overview) -> str:
 def _process(overview: Overview) -> str:
     plan = overview.plan
     lines = "\n".join(
-        f"    {line}" for line in yaml.safe_dump(plan.recipe.settings(), sort_keys=False).splitlines()
+        f"    {line}" for line in yaml.safe_dump(overview.settings, sort_keys=False).splitlines()
     )
     rows = [[name, value] for name, value in plan.models.items() if name.endswith(".safetensors")]
     models = _table(["file", "SHA-256"], rows) if rows else ""

@@ -81,7 +81,7 @@ def generate(
     plan = Plan.of(recipe, recipe.models())
     if overwrite:
         clear(out)
-    plan.claim(out)
+    plan.claim(out, beside_others=overwrite)
     atomic.remove_parts(out)
     with cpu_threads(recipe.threads):
         recipe.prepare(out, progress)

@@ -67,6 +67,12 @@ class Overview:
         return checks.waterfall([None] * len(self.records) + [row["rejected_by"] for row in self.rejected])
 
     @property
+    def settings(self) -> dict[str, Any]:
+        """The recipe as it is shown: the model by its name, not by a place on the machine that made the set."""
+        settings = self.plan.recipe.settings()
+        return {**settings, "model": Path(settings["model"]).name}
+
+    @property
     def identities(self) -> int:
         """Number of identities with at least one picture."""
         return len({record["identity_id"] for record in self.records})
@@ -109,7 +115,7 @@ class Overview:
     def summary(self) -> dict[str, Any]:
         """The counts, for programs."""
         return {
-            "plan": self.plan.digest, "recipe": self.plan.recipe.settings(), "planned": len(self.plan.rows),
+            "plan": self.plan.digest, "recipe": self.settings, "planned": len(self.plan.rows),
             "kept": len(self.records), "missing": self.missing, "rejected_attempts": len(self.rejected),
             "identities": self.identities, "axes": self.axes,
             "waterfall": [{"check": name, "in": count, "out": lost} for name, count, lost in self.funnel],

@@ -111,8 +111,12 @@ class Plan:
             for index, group in enumerate(groups)
         ]
 
-    def claim(self, out: Path) -> None:
+    def claim(self, out: Path, beside_others: bool = False) -> None:
         """Write the plan into its folder, or find the same plan there.
+
+        Args:
+            out: the folder.
+            beside_others: accept a folder that holds files of somebody else.
 
         Raises:
             PlanConflict: the folder holds another plan, or files that are none of ours.
@@ -126,7 +130,7 @@ class Plan:
                     "choose another folder, use the same settings to resume, or overwrite it"
                 )
             return
-        if out.is_dir() and any(entry.name != "plan" for entry in out.iterdir()):
+        if not beside_others and out.is_dir() and any(entry.name != "plan" for entry in out.iterdir()):
             raise PlanConflict(f"{out}: is not empty and holds no dataset of Mien; choose a new folder")
         rows = [dataclasses.asdict(row) for row in self.rows]
         lines = "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in rows)

@@ -159,10 +159,10 @@ class PortraitMaker:
         self.studio = studio
         self.anchors = anchors
         self.limits = limits
-        self.ids = list(anchors)
+        self.positions = {name: index for index, name in enumerate(anchors)}
         self.embeddings = np.stack([anchor.embedding for anchor in anchors.values()])
         self.condition = functools.lru_cache(maxsize=256)(self._condition)
-        self.facts = _facts(studio)
+        self.facts = facts(studio)
 
     def make(self, rows: Sequence[PlanRow]) -> list[Sample]:
         """Make one batch and check it."""
@@ -186,7 +186,7 @@ class PortraitMaker:
         measured = dict(look.measured)
         if look.embedding is not None:
             cosines = self.embeddings @ look.embedding
-            own = self.ids.index(row.identity_id)
+            own = self.positions[row.identity_id]
             measured["id_sim_to_ref"] = round(float(cosines[own]), _DIGITS)
             if len(cosines) > 1:
                 measured["id_sim_to_other"] = round(float(np.delete(cosines, own).max()), _DIGITS)
@@ -207,7 +207,7 @@ def _reference(image: np.ndarray, face: FaceAnalysis) -> Reference:
     return Reference(frame=face.aligned, frame_parsing=face.parsing, photo=image, photo_parsing=parsing)
 
 
-def _facts(studio: Studio) -> dict[str, Any]:
+def facts(studio: Studio) -> dict[str, Any]:
     """What every row says about how it was made."""
     pipe = studio.pipe
     return {

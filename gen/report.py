@@ -55,7 +55,7 @@ def html(overview: Overview) -> str:
     recipe = overview.plan.recipe
     title = recipe.title()
     lead = (
-        f"Seed {recipe.seed}, model {escape(recipe.model)}, licence {escape(recipe.licence)}. Requested "
+        f"Seed {recipe.seed}, model {escape(overview.settings['model'])}, licence {escape(recipe.licence)}. Requested "
         "and measured "
         "values are kept apart; numbers here come from the pipeline's own encoder, not from an independent "
         "judge."
@@ -164,7 +164,7 @@ def _duplicates(overview: Overview) -> str:
 
 
 def _settings(overview: Overview) -> str:
-    settings = escape(json.dumps(overview.plan.recipe.settings(), indent=2))
+    settings = escape(json.dumps(overview.settings, indent=2))
     body = f"<details><summary>settings</summary><pre>{settings}</pre></details>"
     return _section("Recipe", f"Plan {overview.plan.digest}", body)
 

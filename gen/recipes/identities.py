@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from faces import captions, provenance, vocabulary
 from gen import anchors, balance, checks, models, seeds
 from gen.plan import PlanRow
-from gen.portraits import PortraitMaker, Studio
+from gen.portraits import PortraitMaker, Studio, facts
 from gen.prior import IdentityPrior
 from gen.recipe import Recipe
 from gen.record import AXES
@@ -155,8 +155,7 @@ class IdentitiesRecipe(Recipe):
     def prepare(self, out: Path, progress: Progress | None = None) -> None:
         """Find the identities."""
         slots = self.identities()
-        batches = -(-self.ids // self.batch_size)
-        if len(list((out / anchors.FOLDER).glob("*.safetensors"))) == batches:
+        if anchors.are_found(slots, out):
             return
         studio, prior = self.studio(), IdentityPrior.load(models.folder(self.model))
         rules = anchors.Rules(
@@ -167,6 +166,7 @@ class IdentitiesRecipe(Recipe):
             limits=self.thresholds,
         )
         tally = {"kept": 0, "rejected": 0}
+        shared = facts(studio)
 
         def report(kept: int, rejected: int) -> None:
             tally["kept"] += kept
@@ -174,7 +174,18 @@ class IdentitiesRecipe(Recipe):
             if progress:
                 progress(Step(stage="identities", done=tally["kept"], total=self.ids, **tally))
 
-        anchors.find(slots, rules, studio, prior, out, self.batch_size, self._origin, report)
+        def origin(identity_id: str, seed: int) -> provenance.Provenance:
+            return provenance.Provenance(
+                digital_source_type="trainedAlgorithmicMedia",
+                pipeline=shared["generator"],
+                model=shared["model"],
+                model_sha256=shared["model_sha256"],
+                seed=seed,
+                steps=self.steps,
+                extra={"recipe": self.kind, "identity_id": identity_id, "role": "anchor"},
+            )
+
+        anchors.find(slots, rules, studio, prior, out, self.batch_size, origin, report)
 
     def maker(self, out: Path) -> PortraitMaker:
         """Load the pipeline and the identities in a worker."""
@@ -202,23 +213,12 @@ class IdentitiesRecipe(Recipe):
         return prior.cosine_at(min(_MAX_RATE, 0.5 / self.ids))
 
     def _training_limit(self, prior: IdentityPrior) -> float:
-        return (
-            prior.neighbour_at(0.95) if self.max_training_similarity is None else self.max_training_similarity
-        )
+        given = self.max_training_similarity
+        return prior.neighbour_at(0.95) if given is None else given
 
     def _prompt(self, looks: Mapping[str, Any]) -> str:
         text = captions.prompt(**looks)
         return f"{text}, {self.words}" if self.words else text
-
-    def _origin(self, identity_id: str, seed: int) -> provenance.Provenance:
-        return provenance.Provenance(
-            digital_source_type="trainedAlgorithmicMedia",
-            pipeline="PortraitPipeline",
-            model=self.model,
-            seed=seed,
-            steps=self.steps,
-            extra={"recipe": self.kind, "identity_id": identity_id, "role": "anchor"},
-        )
 
 
 def _anchor_look(traits: Mapping[str, Any]) -> dict[str, Any]:
@@ -231,6 +231,6 @@ def _typed(axis: str, value: Any) -> Any:
         return value
     if pa.types.is_integer(AXES[axis]) and value.isdecimal():
         return int(value)
-    return (
-        {"true": True, "false": False}.get(value.lower(), value) if pa.types.is_boolean(AXES[axis]) else value
-    )
+    if pa.types.is_boolean(AXES[axis]):
+        return {"true": True, "false": False}.get(value.lower(), value)
+    return value

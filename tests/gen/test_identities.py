@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -201,14 +202,14 @@ def test_a_picture_of_somebody_else_is_turned_down_then_tried_again(recipe, data
     assert (first.row.attempt, second.row.attempt) == (0, 1) and first.row.seed != second.row.seed
 
 
-def test_damaged_identities_are_named(recipe, dataset, tmp_path):
-    import shutil
-
+def test_damaged_identities_are_found_and_made_again(recipe, dataset, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(dataset, out)
     for shard in (out / "data").iterdir():
         shard.unlink()
     (out / anchors.FOLDER / "id000002.png").write_bytes(b"not a picture")
+    with pytest.raises(FileNotFoundError, match="pictures are missing or changed; run the same recipe again"):
+        anchors.load(out)
     generate(recipe, out)
     assert shards(out) == shards(dataset)
 
