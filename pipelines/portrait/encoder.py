@@ -69,6 +69,8 @@ class FaceEncoder(ModelMixin, ConfigMixin):
         )
         self.norm = nn.LayerNorm(hidden_size * 2)
         self.visual_projection = nn.Linear(hidden_size * 2, projection_dim, bias=False)
+        # What all faces have in common is subtracted, else every two embeddings start almost parallel.
+        self.centre = nn.BatchNorm1d(projection_dim, affine=False)
 
     def forward(self, pixel_values: torch.Tensor, output_hidden_states: bool = False) -> FaceEncoderOutput:
         """Encode crops; all layers' tokens are returned when `output_hidden_states` is set."""
@@ -79,7 +81,7 @@ class FaceEncoder(ModelMixin, ConfigMixin):
             tokens = layer(tokens)
             states.append(tokens)
         pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(dim=1)], dim=-1)
-        embeds = self.visual_projection(self.norm(pooled))
+        embeds = self.centre(self.visual_projection(self.norm(pooled)))
         return FaceEncoderOutput(
             image_embeds=embeds, hidden_states=tuple(states) if output_hidden_states else None
         )
