@@ -63,7 +63,7 @@ def bar_plot(path: Path, bars: Sequence[Bar]) -> None:
             axes.plot(bar.control, row, "x", color="black")
     axes.set_yticks(range(len(shown)), [bar.name for bar, _ in reversed(shown)], fontsize=7)
     axes.set_xlim(0, 1.02)
-    axes.set_title("bar: value, line: 95 % interval, dotted: bar to reach, cross: control", fontsize=7)
+    figure.suptitle("bar: value, line: 95 % interval, dotted: bar to reach, cross: control", fontsize=7)
     _save(figure, path)
 
 
