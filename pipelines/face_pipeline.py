@@ -72,7 +72,7 @@ class FacePipeline(DiffusionPipeline):
         return Provenance(
             digital_source_type="trainedAlgorithmicMedia",
             pipeline=type(self).__name__,
-            model=Path(str(self.config._name_or_path or "unnamed")).name,
+            model=Path(self.config.get("_name_or_path") or "unnamed").name,
             model_sha256=self.weights_sha256(),
             seed=seed,
             steps=steps,

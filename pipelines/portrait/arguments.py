@@ -16,8 +16,7 @@ from pipelines.portrait.conditioning import IdentityConditioning
 def check(
     pipe: Any, sources: Mapping[str, Any], size: tuple[int, int], callback_inputs: Sequence[str]
 ) -> None:
-    """Refuse a call that gives no identity or several, an impossible size, or tensors that callbacks cannot
-    get.
+    """Refuse a call that gives no identity or several, an impossible size, or unknown tensors to callbacks.
 
     Args:
         pipe: the portrait pipeline.

@@ -84,23 +84,21 @@ def _mark_legacy(tokenizer: PreTrainedTokenizerBase, text: str, parts: Sequence[
     beyond it is cut without an end token.
     """
     clauses = [_LEGACY_CLAUSES[part] for part, there in zip(_PARTS, parts, strict=True) if there]
-    # Each piece of text ends in the noun of a part, where the marker used to stand.
+    # Each piece of text but the last ends in the noun of a part, where the marker used to stand.
     first, *others = [*clauses, ""]
-    pieces = [f"{text}Detail:{first}", *(f", {clause}" for clause in others)]
-    ids, ends = _joined(tokenizer, pieces)
+    details = [first, *(f", {clause}" for clause in others)]
+    ids, ends = _joined(tokenizer, [f"{text}Detail:{details[0]}", *details[1:]])
     limit = tokenizer.model_max_length
     if 2 + len(ids) + len(clauses) > limit:
-        pieces = [f"Detail:{first}", *(f", {clause}" for clause in others[:-1]), f", Caption:{text}"]
-        ids, ends = _joined(tokenizer, pieces)
+        details[-1] += f" Caption:{text}"
+        ids, ends = _joined(tokenizer, [f"Detail:{details[0]}", *details[1:]])
         if 2 + len(ids) > limit:
             _logger.warning("prompt %r: its end is beyond %d tokens and has no effect", text, limit)
     framed = [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id][:limit]
     framed += [tokenizer.pad_token_id] * (limit - len(framed))
-    places = iter(end for end in ends[: len(clauses)])
-    return MarkedText(
-        input_ids=framed,
-        positions=[next(places) if there else -1 for there in parts] if clauses else [-1] * 5,
-    )
+    places = iter(ends)
+    positions = [next(places) if there else -1 for there in parts]
+    return MarkedText(input_ids=framed, positions=[place if place < limit else -1 for place in positions])
 
 
 def _joined(tokenizer: PreTrainedTokenizerBase, pieces: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -336,7 +336,8 @@ class IdentityConditioner(ModelMixin, ConfigMixin):
         """
         length = text.shape[1]
         safe = positions.clamp(0, length - 1)[..., None].expand(-1, -1, text.shape[2])
-        merged = self.fuse_module(text.gather(1, safe), part_tokens.to(text.dtype)).to(text.dtype)
+        dtype = self.fuse_module.layer_norm.weight.dtype
+        merged = self.fuse_module(text.gather(1, safe).to(dtype), part_tokens.to(dtype)).to(text.dtype)
         # Invalid parts write into a spare row behind the text, so duplicated positions can never collide.
         target = torch.where((valid & (positions >= 0))[..., None], safe, length)
         spare = torch.zeros_like(text[:, :1])

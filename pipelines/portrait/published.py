@@ -108,8 +108,7 @@ def convert_pickle(source: str | os.PathLike[str], target: str | os.PathLike[str
 
 
 def detect_variant(state: Mapping[str, torch.Tensor], name: str = "checkpoint") -> Variant:
-    """Tell the variants apart by their tensors, and Plus from PlusV2, which share a layout, by the file's
-    name.
+    """Tell the variants apart by their tensors, and Plus from PlusV2, which share a layout, by the file's name.
 
     Raises:
         ValueError: the layout is of none of them, or it is Plus or PlusV2 and neither name nor base tells
