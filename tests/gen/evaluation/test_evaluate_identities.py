@@ -8,9 +8,9 @@ import json
 import cv2
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
 
 from faces import vocabulary
+from faces.provenance import Provenance
 from gen import anchors
 from gen.evaluation import dataset as datasets
 from gen.evaluation import identities
@@ -159,13 +159,13 @@ def write(made: Dataset, folder, form: str) -> None:
         for row, asked in zip(made.rows, made.planned, strict=True)
     ]
     (plan.parent / "rows.jsonl").write_text("\n".join(lines) + "\n")
-    people = folder / anchors.FOLDER
-    people.mkdir(parents=True)
-    for name, image in made.references.items():
-        cv2.imwrite(str(people / f"{name}.png"), image[..., ::-1])
-    notes = json.dumps([{"id": name} for name in made.references])
-    embeddings = np.zeros((len(made.references), 4), np.float32)
-    save_file({"embeddings": embeddings}, people / "00000.safetensors", metadata={"anchors": notes})
+    people = [
+        anchors.Anchor(id=name, image=image, embedding=np.ones(4, np.float32), facts={"seed": 0})
+        for name, image in made.references.items()
+    ]
+    origin = Provenance(digital_source_type="trainedAlgorithmicMedia", pipeline="test")
+    # The engine's own writer, so that its format has one definition.
+    anchors._save(folder / anchors.FOLDER / "00000.safetensors", people, lambda name, seed: origin)
 
 
 @pytest.mark.parametrize("form", ["webdataset", "folder", "parquet"])
