@@ -124,6 +124,7 @@ class PerceptionNet(FaceNetwork):
             x = refine(merge(torch.cat([x, skip], dim=1)))
             if skip is skips[1]:
                 points = self._expectation(self.points(x))
+        assert points is not None  # the second level is always among the merged ones
         return {"landmarks": points, "parsing": self.classes(x)}
 
     @staticmethod

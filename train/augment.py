@@ -50,7 +50,8 @@ def appearance(image: np.ndarray, rng: np.random.Generator, strength: float = 1.
     x = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.3 * strength:
         quality = int(rng.integers(25, 85))
-        x = cv2.imdecode(cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
+        packed = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        x = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
     return x
 
 

@@ -38,7 +38,7 @@ def train_tokenizer(words: Sequence[str], max_length: int) -> CLIPTokenizer:
         *_SPECIAL,
     ]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
-    made = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)
+    made = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=max_length)  # type: ignore[arg-type]
     split = [word for word in words if len(made(word, add_special_tokens=False).input_ids) != 1]
     if split:
         raise ValueError(f"words {split[:5]} are split into pieces; only lower-case letters are expected")

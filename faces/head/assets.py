@@ -239,7 +239,7 @@ class _RawProxy:
         weights = sparse.csr_matrix((self.barycentric.ravel(), (rows, columns)), shape=(count, len(kept)))
         return Proxy(
             mesh=self.mesh,
-            weights=weights.astype(np.float32),
+            weights=sparse.csr_matrix(weights, dtype=np.float32),
             offsets=self.offsets.astype(np.float32),
             scale_vertices=np.searchsorted(kept, self.scale_vertices),
             scale_lengths=self.scale_lengths,

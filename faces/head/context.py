@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ class GlContext:
         # One process a core is faster than llvmpipe's own threads on such small pictures.
         os.environ.setdefault("LP_NUM_THREADS", "0")
         try:
-            self.gl = moderngl.create_context(standalone=True, backend="egl")
+            self.gl = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         except Exception as error:  # moderngl raises plain Exception for every EGL failure
             raise RuntimeError(
                 f"no EGL context ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri"
@@ -54,8 +55,8 @@ class GlContext:
         self._moving = self.gl.buffer(reserve=_MAX_VERTICES * 24, dynamic=True)
         self._other = self.gl.buffer(reserve=_MAX_VERTICES * 24, dynamic=True)
         self._fixed = self.gl.buffer(reserve=_MAX_VERTICES * 24, dynamic=True)
-        self._indices: dict[str, object] = {}
-        self._frames: dict[tuple[str, int], tuple] = {}
+        self._indices: dict[tuple, tuple] = {}
+        self._frames: dict[tuple[str, int], Any] = {}
         depth = self.gl.depth_texture((_SHADOW_SIZE, _SHADOW_SIZE))
         depth.compare_func = ""
         depth.repeat_x = depth.repeat_y = False

@@ -47,21 +47,25 @@ def morph_weights(units: dict[str, float]) -> dict[str, tuple[float, float]]:
     weights: dict[str, tuple[float, float]] = {}
     for unit, pattern in _SIDED.items():
         for side, letter in (("left", "L"), ("right", "R")):
-            weights[pattern.format(side)] = (full[unit + letter],) * 2
+            weights[pattern.format(side)] = _both(full[unit + letter])
     for unit, morph in _PLAIN.items():
-        weights[morph] = (full[unit],) * 2
-    weights["mouth-open"] = (min(full["AU26"], _JAW_LIMIT),) * 2
+        weights[morph] = _both(full[unit])
+    weights["mouth-open"] = _both(min(full["AU26"], _JAW_LIMIT))
     for side in ("left", "right"):
-        weights[f"nose-{side}-dilatation"] = (full["AU38"],) * 2
-        weights[f"nose-{side}-elevation"] = (full["AU9"],) * 2
-    weights["nose-compression"] = (full["AU9"],) * 2
+        weights[f"nose-{side}-dilatation"] = _both(full["AU38"])
+        weights[f"nose-{side}-elevation"] = _both(full["AU9"])
+    weights["nose-compression"] = _both(full["AU9"])
     # A smile with parted lips is a morph of its own; parting them on top of a closed smile tears the mouth.
     parted = min(full["AU25"], 1.0)
     smile = (full["AU12R"], full["AU12L"])
     weights["mouth-corner-puller"] = (smile[0] * (1 - 0.35 * parted), smile[1] * (1 - 0.35 * parted))
     weights["mouth-upward-retraction"] = (smile[0] * parted, smile[1] * parted)
-    weights["mouth-parling"] = (parted * (1 - min(1.0, max(smile))),) * 2
+    weights["mouth-parling"] = _both(parted * (1 - min(1.0, max(smile))))
     return {name: pair for name, pair in weights.items() if max(pair) > 1e-4}
+
+
+def _both(weight: float) -> tuple[float, float]:
+    return weight, weight
 
 
 def mouth_is_open(units: dict[str, float]) -> bool:

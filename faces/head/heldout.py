@@ -67,7 +67,9 @@ def _write_one(key: str, members: dict[str, bytes], out: Path) -> dict:
 
 def main() -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description="Make the held-out set of the evaluation out of rendered shards."
+    )
     parser.add_argument("shards", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()

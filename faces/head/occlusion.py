@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from faces.head.assets import HeadAssets
 from faces.head.geometry import Part
@@ -21,7 +21,7 @@ def baked_occlusion(assets: HeadAssets, parts: dict[str, Part]) -> dict[str, np.
     normals = np.zeros_like(assets.base)
     normals[body.vertex] = body.normals(assets.base)
     used = np.unique(assets.body.faces)
-    tree = cKDTree(assets.base[used])
+    tree = KDTree(assets.base[used])
     openness = {"body": np.ones(len(assets.base), np.float32)}
     for vertex, near in zip(used, tree.query_ball_point(assets.base[used], _REACH), strict=True):
         offset = assets.base[used[near]] - assets.base[vertex]
@@ -33,7 +33,7 @@ def baked_occlusion(assets: HeadAssets, parts: dict[str, Part]) -> dict[str, np.
         weight = 1 - distance[real] / _REACH
         blocked = (np.clip(rise - 0.1, 0, 1) * weight).sum() / max(weight.sum(), 1e-6)
         openness["body"][vertex] = np.clip(1 - 1.7 * blocked, 0.25, 1)
-    skull = cKDTree(assets.base[used])
+    skull = KDTree(assets.base[used])
     for name, proxy in assets.proxies.items():
         vertices = proxy.fit(assets.base)
         if len(vertices) > 500 and name not in {"eyes", "teeth"}:  # hair

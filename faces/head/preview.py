@@ -78,8 +78,9 @@ def _flow_colours(image: HeadImage) -> np.ndarray:
     """Direction as hue, length as brightness; black where the point is hidden in the other picture."""
     from matplotlib.colors import hsv_to_rgb
 
-    angle = np.arctan2(image.flow[..., 1], image.flow[..., 0]) / (2 * np.pi) + 0.5
-    length = np.linalg.norm(image.flow, axis=-1)
+    flow = np.asarray(image.flow)
+    angle = np.arctan2(flow[..., 1], flow[..., 0]) / (2 * np.pi) + 0.5
+    length = np.linalg.norm(flow, axis=-1)
     value = np.clip(length / max(np.percentile(length[image.co_visible], 95), 1e-6), 0, 1) * image.co_visible
     return (hsv_to_rgb(np.dstack([angle, np.ones_like(angle), value])) * 255).astype(np.uint8)
 
@@ -91,7 +92,7 @@ def _tile(pictures: list[np.ndarray], columns: int) -> np.ndarray:
 
 def main() -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Draw contact sheets of rendered heads.")
     parser.add_argument("--makehuman", help="MakeHuman's data folder; MIEN_MAKEHUMAN otherwise")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     arguments = parser.parse_args()

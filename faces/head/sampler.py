@@ -87,13 +87,13 @@ class HeadSampler:
         tint = np.clip(np.array([1 + 0.4 * warmth, 1 - 0.2 * warmth, 1 - warmth]) * light, 0.7, 1.3)
         return Identity(
             id=f"{self.seed}-{number}",
-            races=tuple(float(share) for share in races),
+            races=_triple(races),
             gender=gender,
             weight=float(np.clip(rng.normal(0.5, 0.2), 0, 1)),
             details=self._details(rng),
             skin_tone=tone,
             skin_variant=int(rng.integers(3)),
-            skin_tint=tuple(float(channel) for channel in np.minimum(tint, 1.0 / tint.max() * 1.15)),
+            skin_tint=_triple(np.minimum(tint, 1.0 / tint.max() * 1.15)),
             eye_colour=str(rng.choice(vocabulary.EYE_COLOURS, p=eye_odds)),
             iris_shade=float(rng.uniform(0.75, 1.25)),
             brow_style=str(rng.choice(_BROWS)),
@@ -367,7 +367,8 @@ def _style_odds(male: bool) -> np.ndarray:
 
 
 def _triple(values) -> tuple[float, float, float]:
-    return tuple(float(value) for value in np.clip(values, 0, 4))
+    first, second, third = np.clip(values, 0, 4)
+    return float(first), float(second), float(third)
 
 
 def draw_second_lights(rng: np.random.Generator) -> Lights:

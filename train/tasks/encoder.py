@@ -45,6 +45,8 @@ class EncoderConfig:
     margin: float = 0.35
     margin_steps: int = 3000
     "Steps over which the margin grows to its value."
+    strength: float = 1.0
+    "Of the changes of light, colour, focus and noise; weaker ones are learnt from sooner."
     margin_weight: float = 0.2
     trait_weight: float = 1.0
 
@@ -97,13 +99,12 @@ class EncoderTask(Task):
         views = np.stack([*pictures, self._part(dataset, index, rng)])
         return {"views": views, "identity": identity, "traits": self._traits[identity]}
 
-    @staticmethod
-    def _whole(dataset: HeadArrays, index: int, rng: np.random.Generator) -> np.ndarray:
+    def _whole(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> np.ndarray:
         image = dataset.image[index]
         crop = face_crop(image, jitter_matrix(rng, image.shape[0], 0.015, 0.04, 3.0))
         if rng.random() < 0.5:
             crop = np.ascontiguousarray(crop[:, ::-1])
-        return appearance(erase(crop, rng), rng)
+        return appearance(erase(crop, rng), rng, self.config.strength)
 
     @staticmethod
     def _part(dataset: HeadArrays, index: int, rng: np.random.Generator) -> np.ndarray:
@@ -112,7 +113,7 @@ class EncoderTask(Task):
         crop = face_crop(image, jitter_matrix(rng, image.shape[0], 0.01, 0.02, 2.0))
         return appearance(crop, rng, 0.5) * (crop.max(axis=2, keepdims=True) > 0)
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Find the same person's other picture; ArcFace; and the head's traits from every view."""
         views = batch["views"]
         out = model["tower"](normalise(views.flatten(0, 1)), output_hidden_states=True)
@@ -131,13 +132,13 @@ class EncoderTask(Task):
         total = pairs + self.config.margin_weight * centres + self.config.trait_weight * traits
         return total, {"pairs": pairs.detach(), "arcface": centres.detach(), "traits": traits.detach()}
 
-    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Verification over held-out people."""
         heads = HeadArrays(self.config.heldout)
         embedding = embed(model["tower"], heads.image)
         return verification(embedding, torch.from_numpy(heads.identity))
 
-    def export(self, model: nn.Module, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> None:
         """Write the tower in fp16."""
         model["tower"].half().save_pretrained(folder)
         model["tower"].float()

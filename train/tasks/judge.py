@@ -74,7 +74,7 @@ class JudgeTask(Task):
             image = np.ascontiguousarray(image[:, ::-1])
         return erase(appearance(image, rng), rng), mirrored
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Pairs, ArcFace and the attributes, each scaled to be about one at the start."""
         views = batch["views"].flatten(0, 1)
         out = model["judge"](views.permute(0, 3, 1, 2).float() / 127.5 - 1)
@@ -101,7 +101,7 @@ class JudgeTask(Task):
         }
         return sum(parts.values()), {name: value.detach() for name, value in parts.items()}
 
-    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Verification and attribute accuracy on held-out people under the other look."""
         heads = HeadArrays(self.config.heldout)
         out = look(model["judge"], heads.image)
@@ -113,7 +113,7 @@ class JudgeTask(Task):
         numbers["age_mae"] = float((out["age"] - truth["age"]).abs().mean())
         return numbers
 
-    def export(self, model: nn.Module, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> None:
         """Write the judge in fp16."""
         model["judge"].save(folder)
 

@@ -70,7 +70,7 @@ class PerceptionTask(Task):
             "landmarks": (landmarks / size).astype(np.float32),
         }
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Mean point distance in shares of the frame, and cross-entropy."""
         out = model(batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1)
         wanted = batch["landmarks"]
@@ -80,7 +80,7 @@ class PerceptionTask(Task):
         classes = functional.cross_entropy(out["parsing"].float(), batch["parsing"])
         return 20 * points + classes, {"points": points.detach(), "parsing": classes.detach()}
 
-    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """NME by inter-ocular distance and mean IoU on held-out portraits."""
         heads = HeadArrays(self.config.heldout)
         size = heads.image.shape[1]
@@ -96,7 +96,7 @@ class PerceptionTask(Task):
         error = np.linalg.norm(points - heads.landmarks, axis=2).mean(axis=1) / eyes
         return {"nme": float(error.mean()), "miou": _mean_iou(classes, heads.parsing[:, ::2, ::2])}
 
-    def export(self, model: nn.Module, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""
         model.save(folder)
 

@@ -234,7 +234,7 @@ class PortraitTask(Task):
             **identity,
         }
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Velocity error weighted by noise level, and localisation of the part words."""
         clean = batch["latents"].float()
         noise = draws.normal(*clean.shape[1:])
@@ -256,7 +256,7 @@ class PortraitTask(Task):
         return total, {"velocity": velocity.detach(), "localised": localised.detach()}
 
     @staticmethod
-    def _condition(model: nn.Module, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _condition(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
         text = model["text_encoder"](batch["ids"]).last_hidden_state
         tokens = model["conditioner"](
             batch["id_embeds"].float(),
@@ -268,11 +268,11 @@ class PortraitTask(Task):
         return fused, tokens.id_tokens
 
     @staticmethod
-    def _denoise(model: nn.Module, noisy, timesteps, text, tokens) -> torch.Tensor:
+    def _denoise(model: Any, noisy, timesteps, text, tokens) -> torch.Tensor:
         context = {"ip_hidden_states": IdentityContext(tokens)}
         return model["unet"](noisy, timesteps, text, cross_attention_kwargs=context).sample
 
-    def assemble(self, model: nn.Module) -> PortraitPipeline:
+    def assemble(self, model: Any) -> PortraitPipeline:
         """The whole pipeline around the trained parts."""
         size = self.image_encoder.config.image_size
         return PortraitPipeline(
@@ -288,7 +288,7 @@ class PortraitTask(Task):
             ),
         )
 
-    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Velocity error on held-out heads, and a sheet of held-out references with four prompts each."""
         data = self._data(self.config.heldout)
         rng = np.random.default_rng(0)
@@ -301,7 +301,7 @@ class PortraitTask(Task):
         self._save_sheet(model, data.heads, folder / f"step-{step:08d}.png")
         return {"velocity": float(np.mean(total))}
 
-    def _save_sheet(self, model: nn.Module, heads: HeadArrays, path: Path) -> None:
+    def _save_sheet(self, model: Any, heads: HeadArrays, path: Path) -> None:
         pipe = self.assemble(model)
         pipe.set_progress_bar_config(disable=True)
         chosen = np.arange(0, 24, 3)
@@ -316,7 +316,7 @@ class PortraitTask(Task):
             rows.append((images * 255).round().astype(np.uint8))
         save_grid(path, rows)
 
-    def export(self, model: nn.Module, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> None:
         """Write the whole pipeline in fp16, as `from_pretrained` reads it."""
         pipe = self.assemble(model).to(torch.float16)
         pipe.save_pretrained(folder)

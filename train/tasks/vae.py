@@ -98,14 +98,14 @@ class VaeTask(Task):
         weight[np.isin(parsing, _DETAIL)] = self.config.detail_weight
         return {"image": np.ascontiguousarray(image), "weight": weight}
 
-    def parameter_groups(self, model: nn.Module):
+    def parameter_groups(self, model: Any):
         """The adversary learns at its own rate."""
         groups = [{"params": [p for p in model["vae"].parameters() if p.requires_grad]}]
         if "adversary" in model:
             groups.append({"params": model["adversary"].parameters(), "lr": 2e-4, "betas": (0.5, 0.9)})
         return groups
 
-    def loss(self, model: nn.Module, batch: dict[str, Any], draws: Draws):
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Weighted L1, gradients at three scales, structure, KL, and the adversary in stage two."""
         config = self.config
         image = batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1
@@ -130,7 +130,7 @@ class VaeTask(Task):
             metrics |= {"fooled": fooled, "adversary": adversary}
         return total, {name: value.detach() for name, value in metrics.items()}
 
-    def _adversarial(self, model: nn.Module, image: torch.Tensor, rebuilt: torch.Tensor):
+    def _adversarial(self, model: Any, image: torch.Tensor, rebuilt: torch.Tensor):
         with frozen(model["adversary"]) as adversary:
             score, features = adversary(rebuilt)
             _, wanted = adversary(image)
@@ -140,7 +140,7 @@ class VaeTask(Task):
         fake, _ = model["adversary"](rebuilt.detach())
         return fooled, (functional.relu(1 - real) + functional.relu(1 + fake)).mean()
 
-    def validate(self, model: nn.Module, step: int, folder: Path) -> dict[str, float]:
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """PSNR and SSIM on 192 held-out heads, and a sheet of pairs."""
         heads = HeadArrays(self.config.heldout)
         picked = np.linspace(0, len(heads) - 1, 192).astype(int)
@@ -163,7 +163,7 @@ class VaeTask(Task):
     def _save_sheet(image: torch.Tensor, rebuilt: torch.Tensor, path: Path) -> None:
         save_grid(path, [to_uint8(image), to_uint8(rebuilt)])
 
-    def export(self, model: nn.Module, folder: Path) -> None:
+    def export(self, model: Any, folder: Path) -> None:
         """Write the autoencoder in fp16, with the mean and deviation of each latent channel in its config."""
         vae = model["vae"]
         heads = HeadArrays(self.config.shards)
