@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -99,6 +99,10 @@ def heads(
     size: Annotated[int, typer.Option(min=16, help="Pixels of a side.")] = 128,
     seed: Seed = 0,
     pictures_per_identity: Annotated[int, typer.Option(min=1, help="States and looks of one head.")] = 4,
+    look: Annotated[
+        Literal["first", "second"], typer.Option(help="second: other lights, no cast shadows; for a judge.")
+    ] = "first",
+    calm: Annotated[float, typer.Option(min=0.1, max=2.0, help="Spread of the faces' shapes.")] = 1.0,
     makehuman: Annotated[
         Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
     ] = None,
@@ -116,6 +120,8 @@ def heads(
             makehuman=makehuman,
             workers=workers,
             pictures_per_identity=pictures_per_identity,
+            look=look,
+            calm=calm,
             progress=done,
         )
     console.print(f"{count} heads in {folder}", soft_wrap=True)
@@ -181,10 +187,12 @@ def identities(
     recipe: Annotated[
         Path | None, typer.Option(help="YAML file with settings instead of these options.")
     ] = None,
-    format: Annotated[str, typer.Option(help="webdataset, folder or parquet.")] = "webdataset",
+    format: Annotated[
+        Literal["webdataset", "folder", "parquet"], typer.Option(help="How it is written.")
+    ] = "webdataset",
     model: Model = "mini",
     workers: Workers = None,
-    engine: Annotated[str, typer.Option(help="local, or ray for a cluster.")] = "local",
+    engine: Annotated[Literal["local", "ray"], typer.Option(help="ray: on a cluster.")] = "local",
     shards: Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Remove the dataset in the folder first.")

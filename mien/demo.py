@@ -159,7 +159,7 @@ def _portraits(settings: Demo, people: tuple[Person, ...], prompts: tuple[str, .
         for start in range(0, len(jobs), BATCH):
             batch = jobs[start : start + BATCH]
             seeds = [settings.seed + look for _, look, _ in batch]
-            output = pipe(
+            output: Any = pipe(
                 image=[[str(person.reference)] for person, _, _ in batch],
                 prompt=[prompt for _, _, prompt in batch],
                 num_inference_steps=settings.steps,

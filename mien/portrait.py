@@ -54,7 +54,7 @@ def make(request: PortraitRequest) -> list[dict[str, Any]]:
 
     pipe = PortraitPipeline.from_pretrained(request.model).to(request.device or best_device())
     seeds = [request.seed + number for number in range(request.count)]
-    output = pipe(
+    output: Any = pipe(
         image=[str(path) for path in request.references],
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,

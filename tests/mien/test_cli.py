@@ -50,6 +50,7 @@ def test_version(run):
         ["bogus"], ["heads", "--count", "8"], ["heads", "--count", "0", "--out", "x"], ["portrait"],
         ["generate", "identities"], ["evaluate"], ["portrait", "x.jpg", "--count", "many"],
         ["heads", "--count", "1", "--out", "x", "--size", "8"], ["demo", "--colour"],
+        ["generate", "identities", "--out", "x", "--format", "zip"], ["generate", "faces"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run, arguments):
@@ -115,12 +116,12 @@ def test_heads_passes_everything_on(run, monkeypatch, tmp_path):
         "--out",
         "o",
     ]
-    result = run("heads", *arguments, "--pictures-per-identity", 2)
+    result = run("heads", *arguments, "--pictures-per-identity", 2, "--look", "second", "--calm", 0.8)
     assert result.exit_code == 0
     del seen["progress"]
     assert seen == {
         "count": 6, "size": 64, "seed": 3, "workers": 2, "makehuman": tmp_path, "out": Path("o"),
-        "pictures_per_identity": 2,
+        "pictures_per_identity": 2, "look": "second", "calm": 0.8,
     }  # fmt: skip
     assert result.stdout.strip() == "6 heads in o"
 

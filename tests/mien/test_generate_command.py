@@ -68,7 +68,6 @@ def test_a_recipe_file_replaces_the_options(engine, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--format", "zip"], "format is 'zip'"),
         (["--shards", "8"], "shards is '8', expected FIRST:LAST"),
         (["--shards", "a:b"], "expected FIRST:LAST"),
         (["--recipe", "absent.yaml"], "absent.yaml"),
