@@ -23,16 +23,16 @@ class Thresholds(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    contrast: float = Field(0.03, ge=0, le=1)
+    contrast: float = Field(default=0.03, ge=0, le=1)
     """Least standard deviation of the pixels, 0..1: a black or grey image is no face."""
-    face_size: float = Field(0.2, ge=0, le=1)
+    face_size: float = Field(default=0.2, ge=0, le=1)
     """Least side of the face's box as a share of the image's side."""
-    sharpness: float = Field(0.0, ge=0)
+    sharpness: float = Field(default=0.0, ge=0)
     """Least sharpness (see `sharpness`); 0 measures without rejecting."""
-    similarity: float | None = Field(None, ge=-1, le=1)
+    similarity: float | None = Field(default=None, ge=-1, le=1)
     """Least cosine between a sample and the reference of its identity. By default what one in a thousand pairs
     of different training identities exceeds."""
-    margin: float = Field(0.0, ge=-1, le=1)
+    margin: float = Field(default=0.0, ge=-1, le=1)
     """How much nearer a sample must be to its own reference than to that of any other identity."""
 
 

@@ -79,7 +79,7 @@ def _search(
         scores = [
             (float(small @ old.small), old.key)
             for old in near.values()
-            if int(np.unpackbits(bits ^ old.bits).sum()) <= MAX_HAMMING
+            if int(np.unpackbits(np.bitwise_xor(bits, old.bits)).sum()) <= MAX_HAMMING
         ]
         best = max(scores, default=(0.0, ""))
         if best[0] >= MIN_CORRELATION:

@@ -64,7 +64,8 @@ class Overview:
     @cached_property
     def funnel(self) -> list[tuple[str, int, int]]:
         """Check, attempts that reach it, attempts that it turns down."""
-        return checks.waterfall([None] * len(self.records) + [row["rejected_by"] for row in self.rejected])
+        kept: list[str | None] = [None] * len(self.records)
+        return checks.waterfall(kept + [row["rejected_by"] for row in self.rejected])
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
 INK, PAPER, KEPT, LOST, OTHER = "#2b2f36", "#ffffff", "#2f7f79", "#d9825b", "#a9b2bd"
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "mien", "svg.fonttype": "path", "font.family": "DejaVu Sans", "font.size": 9,
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": "#c9cfd6", "axes.linewidth": 0.8,
     "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK, "ytick.color": INK, "axes.titlesize": 10,
@@ -57,24 +58,19 @@ def bars(counts: Mapping[str, Mapping[str, int]], columns: int = 3) -> str:
         return _svg(figure)
 
 
-def histograms(
-    groups: Mapping[str, np.ndarray], label: str, marks: Mapping[str, float] | None = None, bins: int = 48
-) -> str:
-    """Draw distributions over one another, with vertical marks at limits."""
-    colours = [KEPT, OTHER, LOST]
+def histograms(groups: Mapping[str, np.ndarray], label: str, counted: str, bins: int = 48) -> str:
+    """Draw distributions over one another; `counted` is what a bar counts."""
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(6.4, 2.6), layout="constrained")
+        figure = Figure(figsize=(6.4, 2.8), layout="constrained")
         axes = figure.subplots()
         values = np.concatenate([np.ravel(group) for group in groups.values()])
         edges = np.linspace(values.min(), values.max() + 1e-6, bins + 1)
-        for colour, (name, group) in zip(colours, groups.items(), strict=False):
+        for colour, (name, group) in zip((KEPT, OTHER, LOST), groups.items(), strict=False):
             axes.hist(group, edges, color=colour, alpha=0.75, label=f"{name} ({len(group)})")
-        for name, value in (marks or {}).items():
-            axes.axvline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-            axes.text(value, axes.get_ylim()[1], f" {name}", fontsize=7, va="top")
+        axes.margins(y=0.3)  # room for the legend
         axes.set_xlabel(label)
-        axes.set_ylabel("pictures")
-        axes.legend(fontsize=8)
+        axes.set_ylabel(counted)
+        axes.legend(fontsize=8, ncols=2, loc="upper left")
         return _svg(figure)
 
 

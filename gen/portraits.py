@@ -105,8 +105,9 @@ class Studio:
             identity_scale=self.identity_scale,
             generator=[seeds.noise_generator(seed) for seed in noise],
             output_type="np",
+            return_dict=False,
         )
-        return np.asarray(output.images)
+        return np.asarray(output[0])
 
     def look(self, image: np.ndarray) -> Look:
         """Measure a picture, (h, w, 3) float in [0, 1] or uint8."""
@@ -142,7 +143,7 @@ class Studio:
     def _embed(self, image: np.ndarray, face: FaceAnalysis) -> np.ndarray:
         """Identity embedding (E,) of length 1, by the encoder that the pipeline itself conditions on."""
         pipe = self.pipe
-        if pipe.face_embedder is None and pipe.conditioner.config.framing == "aligned":
+        if pipe.face_embedder is None and pipe.conditioner.config["framing"] == "aligned":
             pixels = references.frame_pixels(face.aligned[None], pipe.feature_extractor)
             encoder = pipe.image_encoder
             embedding = encoder(pixels.to(encoder.device, encoder.dtype)).image_embeds[0]
@@ -212,7 +213,7 @@ def facts(studio: Studio) -> dict[str, Any]:
     pipe = studio.pipe
     return {
         "generator": f"Mien {provenance.tool_version()} {type(pipe).__name__}",
-        "model": Path(str(pipe.config._name_or_path or "unnamed")).name,
+        "model": Path(str(pipe.config.get("_name_or_path") or "unnamed")).name,
         "model_sha256": pipe.weights_sha256(),
         "scheduler": type(pipe.scheduler).__name__,
         "steps": studio.steps,

@@ -53,9 +53,9 @@ def fit_prior(
         "variances": values[:kept].astype(np.float32),
         "noise": np.array(values[kept:].mean(), np.float32),
         "training_embeddings": people.astype(np.float16),
-        "impostor_rate": np.float32(RATES),
+        "impostor_rate": np.array(RATES, np.float32),
         "impostor_cosine": cosines,
-        "neighbour_level": np.float32(NEIGHBOUR_LEVELS),
+        "neighbour_level": np.array(NEIGHBOUR_LEVELS, np.float32),
         "neighbour_cosine": np.quantile(nearest, NEIGHBOUR_LEVELS).astype(np.float32),
     }
 
@@ -146,4 +146,4 @@ def _similarities(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         histogram += np.histogram(cosines[cosines > -2], edges)[0]
     exceed = 1 - np.cumsum(histogram) / histogram.sum()
     found = [edges[1:][np.searchsorted(-exceed, -rate, side="left")] for rate in RATES]
-    return np.float32(found), nearest
+    return np.array(found, np.float32), nearest

@@ -31,23 +31,23 @@ class Recipe(BaseModel, ABC):
     version: ClassVar[int]
     """Raised when the same settings would give another dataset."""
 
-    seed: int = Field(0, ge=0)
-    name: str = Field("train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")
+    seed: int = Field(default=0, ge=0)
+    name: str = Field(default="train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")
     """Stem of the shard files."""
     format: Format = "webdataset"
     model: str = "mini"
     """"mini", a folder or a hub id, as for `PortraitPipeline.from_pretrained`."""
-    batch_size: int = Field(16, ge=1, le=256)
+    batch_size: int = Field(default=16, ge=1, le=256)
     """Samples per call of the model. Part of the plan: it may change the last bit of a pixel."""
-    shard_size: int = Field(128, ge=1, le=10_000)
+    shard_size: int = Field(default=128, ge=1, le=10_000)
     """Planned samples per shard, rounded up to whole batches."""
-    threads: int = Field(1, ge=1, le=256)
+    threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of one worker. Part of the plan: sums in another order may change a pixel's last bit."""
-    attempts: int = Field(2, ge=1, le=10)
+    attempts: int = Field(default=2, ge=1, le=10)
     """Times a sample is made anew, with another seed, while the checks reject it."""
-    max_failures: int = Field(8, ge=1)
+    max_failures: int = Field(default=8, ge=1)
     """Samples that may fail (not: be rejected) one after another before a run stops."""
-    licence: str = Field("CC0-1.0", min_length=1)
+    licence: str = Field(default="CC0-1.0", min_length=1)
     """Licence of the dataset, an SPDX name."""
 
     def __hash__(self) -> int:

@@ -101,7 +101,7 @@ def _similarity(overview: Overview) -> str:
     if not len(own):
         return ""
     groups = {"own reference": own} | ({"nearest other reference": other} if len(other) else {})
-    plot = plots.histograms(groups, "cosine of identity embeddings")
+    plot = plots.histograms(groups, "cosine of identity embeddings", "pictures")
     second = ""
     training = np.array([anchor.facts["nn_sim_to_train"] for anchor in overview.anchors])
     if len(training):
@@ -109,7 +109,7 @@ def _similarity(overview: Overview) -> str:
         both = {"nearest training identity": training} | (
             {"nearest earlier identity": inside} if len(inside) else {}
         )
-        second = plots.histograms(both, "cosine, one value an identity", bins=24)
+        second = plots.histograms(both, "cosine of identity embeddings", "identities", bins=24)
     text = "How like its own reference each picture is, beside the nearest other; how new the identities are."
     return _section("Identity", text, f'<div class="two">{plot}{second}</div>')
 

@@ -23,12 +23,14 @@ SAME = "same"
 
 Axes = dict[str, dict[Any, float]]
 
+HAIR_STYLES = ("short", "side-parted", "tousled", "bob", "long", "ponytail")
+"""Those that anybody may wear; the vocabulary has more."""
 IDENTITY_AXES: Axes = {
     "gender": {"woman": 1, "man": 1},
     "age_band": dict.fromkeys(vocabulary.AGE_BANDS, 1),
     "skin_tone": dict.fromkeys(vocabulary.SKIN_TONES, 1),
     "hair_colour": dict.fromkeys(vocabulary.HAIR_COLOURS, 1),
-    "hair_style": {"short": 1, "side-parted": 1, "tousled": 1, "bob": 1, "long": 1, "ponytail": 1},
+    "hair_style": dict.fromkeys(HAIR_STYLES, 1),
 }
 IMAGE_AXES: Axes = {
     "pose": dict.fromkeys(vocabulary.POSES, 1),
@@ -36,7 +38,7 @@ IMAGE_AXES: Axes = {
     "light": dict.fromkeys(vocabulary.LIGHTS, 1),
     "age_band": {SAME: 6, **dict.fromkeys(vocabulary.AGE_BANDS, 1)},
     "hair_colour": {SAME: 5, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
-    "hair_style": {SAME: 6, "short": 1, "tousled": 1, "bob": 1, "long": 1},
+    "hair_style": {SAME: 6, **dict.fromkeys(HAIR_STYLES, 1)},
 }
 _MAX_RATE = 0.01
 
@@ -47,26 +49,26 @@ class IdentitiesRecipe(Recipe):
     kind: ClassVar[str] = "identities"
     version: ClassVar[int] = 1
 
-    ids: int = Field(50, ge=1, le=1_000_000)
-    images_per_id: int = Field(10, ge=1, le=10_000)
-    steps: int = Field(20, ge=1, le=1000)
-    guidance: float = Field(2.5, ge=1, le=30)
-    identity_scale: float = Field(1.0, ge=0, le=2)
-    words: str = Field("", max_length=200)
+    ids: int = Field(default=50, ge=1, le=1_000_000)
+    images_per_id: int = Field(default=10, ge=1, le=10_000)
+    steps: int = Field(default=20, ge=1, le=1000)
+    guidance: float = Field(default=2.5, ge=1, le=30)
+    identity_scale: float = Field(default=1.0, ge=0, le=2)
+    words: str = Field(default="", max_length=200)
     """Free words that follow every prompt."""
-    negative_prompt: str = Field("", max_length=200)
+    negative_prompt: str = Field(default="", max_length=200)
     identity_axes: Axes = IDENTITY_AXES
     """What the looks of the identities are balanced over: axis -> values, or values with weights."""
     image_axes: Axes = IMAGE_AXES
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
-    max_similarity: float | None = Field(None, ge=-1, le=1)
+    max_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine between two identities. By default what 1 % (fewer in large sets) of the pairs of
     different training identities exceed."""
-    max_training_similarity: float | None = Field(None, ge=-1, le=1)
+    max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
-    candidates: int = Field(24, ge=1, le=1000)
+    candidates: int = Field(default=24, ge=1, le=1000)
     """Portraits tried for an identity before the run stops."""
 
     @field_validator("identity_axes", "image_axes", mode="before")
@@ -98,7 +100,7 @@ class IdentitiesRecipe(Recipe):
                     raise ValueError(f"{field}: unknown axis '{name}', permitted: {', '.join(AXES)}")
                 for value in weights:
                     if value != SAME or field == "identity_axes":
-                        captions.prompt(**{name: value})
+                        self._prompt({name: value})
                     elif name not in self.identity_axes:
                         raise ValueError(
                             f"image_axes: '{name}' may be 'same' only where identity_axes has it too"
@@ -182,6 +184,7 @@ class IdentitiesRecipe(Recipe):
                 model_sha256=shared["model_sha256"],
                 seed=seed,
                 steps=self.steps,
+                prompt_sha256=None,
                 extra={"recipe": self.kind, "identity_id": identity_id, "role": "anchor"},
             )
 

@@ -60,7 +60,7 @@ def parsing_png(parsing: np.ndarray) -> bytes:
 
 def parsing_array(png: bytes) -> np.ndarray:
     """Label map from a grey PNG."""
-    return cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
 def _members(entry: Entry) -> dict[str, bytes]:
