@@ -6,6 +6,7 @@ Exit status: 0 when all went well, 1 when a bar failed or the input or machine i
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -49,7 +50,8 @@ def _common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    pass
+    if not debug:  # transformers advises to install torchvision, which Mien does without
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 
 @app.command()
