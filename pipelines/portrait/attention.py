@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -193,7 +193,8 @@ def attention_layers(unet: nn.Module) -> list[AttentionLayer]:
 
     Processors of an IP-Adapter's projection (`encoder_hid_proj`) are no layers of the UNet and are left out.
     """
-    names = [name for name in unet.attn_processors if not name.startswith("encoder_hid_proj")]
+    processors: Mapping[str, Any] = unet.attn_processors  # type: ignore[assignment]
+    names = [name for name in processors if not name.startswith("encoder_hid_proj")]
     layers = []
     for index, name in enumerate(names):
         attn = _attention(unet, name)
@@ -203,7 +204,7 @@ def attention_layers(unet: nn.Module) -> list[AttentionLayer]:
 
 
 def _attention(unet: nn.Module, name: str) -> Attention:
-    return unet.get_submodule(name.removesuffix(".processor"))
+    return cast(Attention, unet.get_submodule(name.removesuffix(".processor")))
 
 
 def install_identity_attention(unet: nn.Module, weights: Mapping[str, IdentityAttention]) -> None:

@@ -7,7 +7,7 @@ configurable, so that the bundled model and the published checkpoints share one 
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -83,7 +83,8 @@ class Resampler(nn.Module):
     def forward(self, features: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Turn latents (b, t, width) into (b, t, out_dim) by reading features (b, n, feature_dim)."""
         features = self.proj_in(features)
-        for attention, feed_forward in self.layers:
+        for layer in self.layers:
+            attention, feed_forward = cast(nn.ModuleList, layer)
             latents = latents + attention(features, latents)
             latents = latents + feed_forward(latents)
         return self.norm_out(self.proj_out(latents))

@@ -139,7 +139,8 @@ class PortraitPipeline(
         """
         legacy, uses_parts = self.conditioner.config.legacy_parts, self.conditioner.uses_parts
         encoders = [(self.tokenizer, self.text_encoder), (self.tokenizer_2, self.text_encoder_2)]
-        states, pooled, positions = [], None, None
+        states, pooled = [], None
+        positions = torch.empty(0, dtype=torch.long)
         for tokenizer, encoder in (pair for pair in encoders if pair[1] is not None):
             if part_valid is None or not uses_parts:
                 marked = [captioning.plain_text(tokenizer, text) for text in prompts]
@@ -280,7 +281,8 @@ class PortraitPipeline(
             callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
         size = self.unet.config.sample_size
         rows, columns = (size, size) if isinstance(size, int) else size
-        height, width = height or rows * self.vae_scale_factor, width or columns * self.vae_scale_factor
+        height = rows * self.vae_scale_factor if height is None else height
+        width = columns * self.vae_scale_factor if width is None else width
         sources = {"image": image, "id_embeds": id_embeds, "conditioning": conditioning}
         arguments.check(self, sources, (height, width), callback_on_step_end_tensor_inputs)
         self._guidance_scale, self._interrupt = guidance_scale, False
@@ -309,9 +311,7 @@ class PortraitPipeline(
         scale = arguments.identity_scales(identity_scale, len(prompts), copies, device)
 
         # 3. Timesteps, initial noise, and what else the denoiser and the scheduler take.
-        timesteps, num_inference_steps = retrieve_timesteps(
-            self.scheduler, num_inference_steps, device, timesteps, sigmas
-        )
+        times, count = retrieve_timesteps(self.scheduler, num_inference_steps, device, timesteps, sigmas)
         factor, count = self.vae_scale_factor, len(prompts) * copies
         shape = (count, self.unet.config.in_channels, height // factor, width // factor)
         arguments.check_noise(latents, generator, shape)

@@ -61,12 +61,13 @@ def group_people(images: ImageSource | Sequence[Any]) -> list[list[ImageSource]]
     """
     if not isinstance(images, list | tuple):
         return [[images]]
-    nested = [isinstance(item, list | tuple) for item in images]
-    if not images or any(nested) != all(nested) or not all(images if any(nested) else [True]):
+    nested = [list(item) for item in images if isinstance(item, list | tuple)]
+    whole = bool(images) and (len(nested) == len(images) and all(nested) or not nested)
+    if not whole:
         raise ValueError(
             "image: expected a picture, a list of pictures of one person, or one such list for each prompt"
         )
-    return [list(person) for person in images] if all(nested) else [list(images)]
+    return nested or [list(images)]
 
 
 def part_masks(parsing: np.ndarray) -> np.ndarray:
