@@ -67,10 +67,10 @@ class Provenance(BaseModel):
     pipeline: str
     """What made it, e.g. "PortraitPipeline" or "faces.head"."""
     model: str | None = None
-    model_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    model_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     seed: int | None = None
     steps: int | None = None
-    prompt_sha256: str | None = Field(None, pattern="^[0-9a-f]{64}$")
+    prompt_sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
     tool_version: str = Field(default_factory=tool_version)
     synthetic: Literal[True] = True
     extra: dict[str, Any] = {}

@@ -209,6 +209,7 @@ def _load(path: Path) -> list[Anchor] | None:
         png = picture.read_bytes() if picture.is_file() else b""
         if hashlib.sha256(png).hexdigest() != facts.pop("sha256"):
             return None
-        image = cv2.cvtColor(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
+        image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         anchors.append(Anchor(id=facts.pop("id"), image=image, embedding=embedding, facts=facts))
     return anchors

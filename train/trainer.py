@@ -273,7 +273,7 @@ class Trainer:
         positions = batch.pop("position").tolist()
         device = self.accelerator.device
         draws = Draws(self.config.seed, positions, self.step_count, device)
-        return send_to_device(batch, device, non_blocking=True), draws
+        return dict(send_to_device(batch, device, non_blocking=True)), draws
 
     def _clip(self) -> dict[str, torch.Tensor]:
         """Clip each parameter group apart; return the gradient norms."""

@@ -75,6 +75,8 @@ class Task(Protocol):
 
     Config: ClassVar[type]
     "The config dataclass, with the class attribute `kind`."
+    config: Any
+    "The task's own settings."
 
     def __init__(self, config: Any) -> None:
         self.config = config
