@@ -13,23 +13,17 @@ from pipelines.portrait.attention import is_installed
 from pipelines.portrait.conditioning import IdentityConditioning
 
 
-def check(
-    pipe: Any, sources: Mapping[str, Any], size: tuple[int, int], callback_inputs: Sequence[str]
-) -> None:
-    """Refuse a call that gives no identity or several, an impossible size, or unknown tensors to callbacks.
+def check(pipe: Any, sources: Mapping[str, Any], callback_inputs: Sequence[str]) -> None:
+    """Refuse a call that gives no identity or several, or asks for tensors that callbacks cannot get.
 
     Args:
         pipe: the portrait pipeline.
         sources: name -> what the caller gave as the identity, or None.
-        size: height and width in pixels.
         callback_inputs: names of the tensors that the callback asks for.
     """
     given = [name for name, value in sources.items() if value is not None]
     if len(given) != 1:
         raise ValueError(f"{' and '.join(given) or 'no identity'} given: pass one of {', '.join(sources)}")
-    for name, value in zip(("height", "width"), size, strict=True):
-        if value <= 0 or value % pipe.vae_scale_factor:
-            raise ValueError(f"{name}={value}: must be a multiple of {pipe.vae_scale_factor}")
     permitted = pipe._callback_tensor_inputs
     unknown = sorted(set(callback_inputs) - set(permitted))
     if unknown:
@@ -39,6 +33,25 @@ def check(
             "unet: its attention does not belong to this conditioner; "
             "call install_identity_attention(pipe.unet, pipe.conditioner.attention)"
         )
+
+
+def picture_size(
+    height: int | None, width: int | None, sample_size: int | Sequence[int], factor: int
+) -> tuple[int, int]:
+    """Height and width in pixels: what was asked for, else what the denoiser was trained for.
+
+    Args:
+        height: asked for, a multiple of `factor`.
+        width: the same.
+        sample_size: side, or height and width, of the denoiser's grid.
+        factor: pixels to a cell of the grid.
+    """
+    rows, columns = (sample_size, sample_size) if isinstance(sample_size, int) else sample_size
+    size = (rows * factor if height is None else height, columns * factor if width is None else width)
+    for name, value in zip(("height", "width"), size, strict=True):
+        if value <= 0 or value % factor:
+            raise ValueError(f"{name}={value}: must be a multiple of {factor}")
+    return size
 
 
 def pair(prompt: str | Sequence[str], people: IdentityConditioning) -> tuple[list[str], IdentityConditioning]:

@@ -279,12 +279,9 @@ class PortraitPipeline(
         """
         if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
             callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
-        size = self.unet.config.sample_size
-        rows, columns = (size, size) if isinstance(size, int) else size
-        height = rows * self.vae_scale_factor if height is None else height
-        width = columns * self.vae_scale_factor if width is None else width
         sources = {"image": image, "id_embeds": id_embeds, "conditioning": conditioning}
-        arguments.check(self, sources, (height, width), callback_on_step_end_tensor_inputs)
+        arguments.check(self, sources, callback_on_step_end_tensor_inputs)
+        size = arguments.picture_size(height, width, self.unet.config.sample_size, self.vae_scale_factor)
         self._guidance_scale, self._interrupt = guidance_scale, False
         self._cross_attention_kwargs = cross_attention_kwargs
 
@@ -311,19 +308,19 @@ class PortraitPipeline(
         scale = arguments.identity_scales(identity_scale, len(prompts), copies, device)
 
         # 3. Timesteps, initial noise, and what else the denoiser and the scheduler take.
-        times, count = retrieve_timesteps(self.scheduler, num_inference_steps, device, timesteps, sigmas)
+        times, steps = retrieve_timesteps(self.scheduler, num_inference_steps, device, timesteps, sigmas)
         factor, count = self.vae_scale_factor, len(prompts) * copies
-        shape = (count, self.unet.config.in_channels, height // factor, width // factor)
+        shape = (count, self.unet.config.in_channels, size[0] // factor, size[1] // factor)
         arguments.check_noise(latents, generator, shape)
         latents = self.prepare_latents(shape, dtype, device, generator, latents)
         step_kwargs = self._step_kwargs(eta, generator)
-        extra = arguments.added_conditions(self.unet, pooled, (height, width), count, guidance_scale, device)
+        extra = arguments.added_conditions(self.unet, pooled, size, count, guidance_scale, device)
 
         # 4. Denoise. The identity tokens act from the first step, the facial parts after `merge_step`.
-        self._num_timesteps = len(timesteps)
-        warmup = len(timesteps) - num_inference_steps * self.scheduler.order
-        with self.progress_bar(total=num_inference_steps) as progress_bar:
-            for i, t in enumerate(timesteps):
+        self._num_timesteps = len(times)
+        warmup = len(times) - steps * self.scheduler.order
+        with self.progress_bar(total=steps) as progress_bar:
+            for i, t in enumerate(times):
                 if self.interrupt:
                     continue
                 noisy = torch.cat([latents] * 2) if self.do_classifier_free_guidance else latents
@@ -356,7 +353,7 @@ class PortraitPipeline(
                     latents = changed.pop("latents", latents)
                     prompt_embeds = changed.pop("prompt_embeds", prompt_embeds)
                     identity_tokens = changed.pop("identity_tokens", identity_tokens)
-                if i == len(timesteps) - 1 or (i + 1 > warmup and (i + 1) % self.scheduler.order == 0):
+                if i == len(times) - 1 or (i + 1 > warmup and (i + 1) % self.scheduler.order == 0):
                     progress_bar.update()
 
         # 5. Decode.

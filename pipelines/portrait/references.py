@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,7 +52,7 @@ def open_reference(source: ImageSource, analyzer: Any) -> Reference:
     return Reference(frame=face.aligned, frame_parsing=face.parsing, photo=photo, photo_parsing=parsing)
 
 
-def group_people(images: ImageSource | Sequence[Any]) -> list[list[ImageSource]]:
+def group_people(images: Any) -> list[list[ImageSource]]:
     """Read what a caller gave as references: one picture, pictures of one person, or a list of such lists.
 
     Raises:
