@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _DIGITS = 6
 """Decimals of measurements: the last bits of a float are no measurement."""
+_NOT_FINITE = "the model gave numbers that are not finite, its weights are damaged"
 _LEAST_SCORE = 0.7
 """Share of the face's outline that must parse as face where the detector sees none."""
 
@@ -110,7 +111,9 @@ class Studio:
         return np.asarray(output[0])
 
     def look(self, image: np.ndarray) -> Look:
-        """Measure a picture, (h, w, 3) float in [0, 1] or uint8."""
+        """Measure a picture, (h, w, 3) float in [0, 1] or uint8; ValueError when it holds no finite numbers."""
+        if not np.isfinite(image).all():
+            raise ValueError(_NOT_FINITE)
         pixels = image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         faces = self._faces(pixels)
         measured: dict[str, Any] = {"contrast": checks.contrast(pixels), "faces_found": len(faces)}
@@ -181,8 +184,7 @@ class PortraitMaker:
 
     def _sample(self, row: PlanRow, image: np.ndarray) -> Sample:
         if not np.isfinite(image).all():
-            reason = "the model gave numbers that are not finite, its weights are damaged"
-            return Sample(row=row, rejected_by="error", reason=reason, failed=True)
+            return Sample(row=row, rejected_by="error", reason=_NOT_FINITE, failed=True)
         look = self.studio.look(image)
         measured = dict(look.measured)
         if look.embedding is not None:
