@@ -41,6 +41,7 @@ from pipelines.face_pipeline import FacePipeline
 from pipelines.portrait import arguments, captioning, published
 from pipelines.portrait.attention import IdentityContext, install_identity_attention
 from pipelines.portrait.conditioning import IdentityConditioning
+from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.identity import IdentityEncoderMixin
 from pipelines.portrait.modules import IdentityConditioner
 
@@ -86,7 +87,7 @@ class PortraitPipeline(
         unet: UNet2DConditionModel,
         scheduler: KarrasDiffusionSchedulers,
         conditioner: IdentityConditioner,
-        image_encoder: CLIPVisionModelWithProjection | None = None,
+        image_encoder: CLIPVisionModelWithProjection | FaceEncoder | None = None,
         feature_extractor: BaseImageProcessor | None = None,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
         tokenizer_2: CLIPTokenizer | None = None,
