@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _DIGITS = 6
 """Decimals of measurements: the last bits of a float are no measurement."""
 _NOT_FINITE = "the model gave numbers that are not finite, its weights are damaged"
-_LEAST_SCORE = 0.7
+_LEAST_SCORE = 0.5
 """Share of the face's outline that must parse as face where the detector sees none."""
 
 

@@ -134,6 +134,8 @@ def _maker(recipe: Recipe, out: str, digest: str) -> Maker:
 
 def _write(item: PlanItem, samples: list[Sample], maker: Maker) -> shards.ShardStats:
     out = Path(item.out)
+    order = {row.id: place for place, row in enumerate(row for batch in item.batches for row in batch)}
+    samples = sorted(samples, key=lambda sample: (order[sample.row.id], sample.row.attempt))
     entries = [record.entry(sample, item, maker.facts) for sample in samples if sample.kept]
     rejected = [sample for sample in samples if not sample.kept]
     files = WRITERS[item.recipe.format].write(

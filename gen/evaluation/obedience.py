@@ -15,26 +15,21 @@ from gen.evaluation.judge import Measurements
 from gen.evaluation.likeness import off_diagonal_mean
 
 BAR = 0.85
-AGE_TOLERANCE = 5.0
-"""Years by which a judged age may lie outside the band."""
-POSE_TOLERANCE = 3.0
-"""Degrees by which a judged yaw may lie outside the band."""
 
 
 def agreement(attribute: str, seen: Measurements, requested: Sequence[str]) -> np.ndarray:
     """Tell for each picture i and request j whether i shows what j asks, (n, n) bool.
 
-    A pose is obeyed in the band of yaw where its name is the nearest, an age band between its ends; both are
-    widened by a tolerance, since renders lie on every side of an edge that nobody sees.
+    A pose is obeyed in the band of yaw where its name is the nearest, an age band between its ends.
     """
     if attribute == "age_band":
         low, high = np.array([vocabulary.AGE_BANDS[name] for name in requested], dtype=float).T
         age = seen.age[:, None]
-        return (age >= low - AGE_TOLERANCE) & (age < high + 1 + AGE_TOLERANCE)
+        return (age >= low) & (age < high + 1)
     if attribute == "pose":
         low, high = np.array([_yaw_band(name) for name in requested]).T
         yaw = seen.pose[:, :1]
-        return (yaw >= low - POSE_TOLERANCE) & (yaw <= high + POSE_TOLERANCE)
+        return (yaw >= low) & (yaw <= high)
     shown = {"expression": seen.expression, "hair_colour": seen.hair_colour}[attribute]
     return shown[:, None] == np.asarray(requested)[None, :]
 

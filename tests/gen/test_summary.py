@@ -50,11 +50,14 @@ def test_datasets_opens_it(dataset, tmp_path):
     format = json.loads((dataset / "plan/plan.json").read_text())["settings"]["format"]
     entries = list(WRITERS[format].read(dataset / "data", "train"))
     assert len(opened) == len(entries)
-    row, entry = opened[3], entries[3]
-    picture = row["png"] if format == "webdataset" else row["image"]
+    records = opened["json"] if format == "webdataset" else opened
+    assert sorted(record["id"] for record in records) == sorted(entry.key for entry in entries)
+    stored = {entry.key: entry.record for entry in entries}
+    row = opened[3]
     record = row["json"] if format == "webdataset" else row
-    assert picture.size == (32, 32) and record["caption"] == entry.record["caption"]
-    assert record["requested_skin_tone"] == entry.record["requested_skin_tone"]
+    assert (row["png"] if format == "webdataset" else row["image"]).size == (32, 32)
+    for name in ("caption", "requested_skin_tone", "sha256", "seed"):
+        assert record[name] == stored[record["id"]][name]
 
 
 def test_croissant_describes_files_and_fields(dataset):
