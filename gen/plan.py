@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from gen.recipe import Recipe
 
 PLAN_FILE = "plan/plan.json"
+_SHARDS, _LARGEST_SHARD = 16, 512
+"""Small sets are cut so that workers have something to share; large ones into shards that are worth a file."""
 
 
 class PlanConflict(ValueError):  # noqa: N818 - it reads as what happened
@@ -97,7 +99,8 @@ class Plan:
         """Cut the rows into batches and whole batches into shards."""
         size = self.recipe.batch_size
         batches = [self.rows[first : first + size] for first in range(0, len(self.rows), size)]
-        per_shard = -(-self.recipe.shard_size // size)
+        rows = self.recipe.shard_size or min(_LARGEST_SHARD, -(-len(self.rows) // _SHARDS))
+        per_shard = -(-rows // size)
         groups = [tuple(batches[first : first + per_shard]) for first in range(0, len(batches), per_shard)]
         return [
             PlanItem(

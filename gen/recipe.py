@@ -39,8 +39,8 @@ class Recipe(BaseModel, ABC):
     """"mini", a folder or a hub id, as for `PortraitPipeline.from_pretrained`."""
     batch_size: int = Field(default=16, ge=1, le=256)
     """Samples per call of the model. Part of the plan: it may change the last bit of a pixel."""
-    shard_size: int = Field(default=128, ge=1, le=10_000)
-    """Planned samples per shard, rounded up to whole batches."""
+    shard_size: int | None = Field(default=None, ge=1, le=10_000)
+    """Planned samples per shard, rounded up to whole batches. By default a sixteenth of the set, at most 512."""
     threads: int = Field(default=1, ge=1, le=256)
     """CPU threads of one worker. Part of the plan: sums in another order may change a pixel's last bit."""
     attempts: int = Field(default=2, ge=1, le=10)

@@ -8,16 +8,21 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+_STATISTICS = ("running_mean", "running_var")
+
 
 class Ema:
     """An average of a module's parameters whose decay is (1 + step) / (10 + step) until it reaches `decay`.
 
-    Exact to resume: the average itself is the whole state, the step is the run's. Buffers are not averaged.
+    The statistics of batch norms are averaged with the weights that they belong to: those of the newest weights under
+    averaged ones shift what every later layer sees. Other buffers are not.
+    Exact to resume: the average itself is the whole state, the step is the run's.
     """
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
         named = {name: parameter for name, parameter in module.named_parameters() if parameter.requires_grad}
+        named |= {name: buffer for name, buffer in module.named_buffers() if name.endswith(_STATISTICS)}
         self.names = list(named)
         self.parameters = list(named.values())
         self.reset()

@@ -87,7 +87,7 @@ class MorphModel:
 
     def shape(self, spec: HeadSpec, brow: str, hair: str | None) -> HeadShape:
         """Morph, fit the proxies, turn the eyes and pose the head."""
-        base = self.assets.base + self._identity(spec.identity, spec.look.age_years)
+        base = self.neutral(spec.identity, spec.look.age_years)
         base = base + self._expression(spec.identity, spec.state)
         names = ["eyes", "teeth", "tongue", "lashes", brow] + ([hair] if hair else [])
         fitted = {name: self.assets.proxies[name].fit(base) for name in names}
@@ -99,6 +99,10 @@ class MorphModel:
             weight = np.clip(self.assets.proxies[name].weights @ self._head_weight, 0, 1)
             proxies[name] = self._pose(vertices, weight, rotation)
         return HeadShape(base=posed, proxies=proxies, rotation=rotation)
+
+    def neutral(self, identity: Identity, age_years: float) -> np.ndarray:
+        """Base vertices (k, 3) of a person at rest at an age: no expression, no pose."""
+        return self.assets.base + self._identity(identity, age_years)
 
     def _blend(self, weights: dict[str, float]) -> np.ndarray:
         vector = np.zeros(len(self._columns), np.float32)

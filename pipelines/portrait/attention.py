@@ -20,6 +20,8 @@ from diffusers.models.attention_processor import Attention
 from torch import nn
 from torch.nn import functional
 
+from pipelines.device import is_accelerator
+
 
 class IdentityContext(NamedTuple):
     """What every identity processor gets: a UNet's `cross_attention_kwargs={"ip_hidden_states": ...}`."""
@@ -140,7 +142,10 @@ class IdentityProcessor:
     def _attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        if self._attention_backend is None:
+        if torch.is_grad_enabled() and not is_accelerator(query.device):
+            # On a CPU the backward pass of the fused kernel takes longer than the rest of a small UNet.
+            out = (_probabilities(query, key, mask).to(value.dtype) @ value).transpose(1, 2)
+        elif self._attention_backend is None:
             out = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
         else:
             query, key, value = (x.transpose(1, 2) for x in (query, key, value))
@@ -150,9 +155,7 @@ class IdentityProcessor:
     def _attend_and_record(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        scores = scores if mask is None else scores + mask
-        probabilities = scores.float().softmax(dim=-1)  # (b, heads, n, L)
+        probabilities = _probabilities(query, key, mask)
         self.recorded.append(probabilities)
         return (probabilities.to(value.dtype) @ value).transpose(1, 2).flatten(2)
 
@@ -164,6 +167,13 @@ class IdentityProcessor:
             return None
         mask = attn.prepare_attention_mask(mask, source.shape[1], source.shape[0])
         return mask.view(source.shape[0], attn.heads, -1, mask.shape[-1])
+
+
+def _probabilities(
+    query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor | None
+) -> torch.Tensor:  # (b, heads, n, L)
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    return (scores if mask is None else scores + mask).float().softmax(dim=-1)
 
 
 def _split(x: torch.Tensor, heads: int) -> torch.Tensor:

@@ -21,7 +21,7 @@ from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
-from train.data.portraits import mirrored_labels, part_masks
+from train.data.portraits import mirrored_labels, part_masks, reference_side
 from train.draws import Draws
 from train.margin import AngularMargin, contrastive, verification
 from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
@@ -116,11 +116,18 @@ def test_structural_similarity_knows_equal_from_other():
 def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
     task = EncoderTask(
         EncoderConfig(
-            shards=shards, heldout=shards, width=64, layers=2, heads=2, embedding=32, stem=(8, 16, 32)
+            shards=shards,
+            heldout=shards,
+            width=64,
+            layers=2,
+            heads=2,
+            embedding=32,
+            stem=(8, 16, 32),
+            traits="sliders",
         )
     )
     model, data = _one_loss(task, count=8)
-    assert {"tower", "margin", "traits"} <= {name.split(".")[0] for name in _reached(model)}
+    assert {"tower", "margin", "traits", "own_traits"} <= {name.split(".")[0] for name in _reached(model)}
     task.export(model, tmp_path)
     tower = FaceEncoder.from_pretrained(tmp_path)
     assert tower.config.projection_dim == 32
@@ -136,7 +143,10 @@ def test_part_mask_fills_holes():
 
 @pytest.mark.parametrize(
     ("task", "network"),
-    [(PerceptionTask(PerceptionConfig()), PerceptionNet), (JudgeTask(JudgeConfig()), JudgeNet)],
+    [
+        (PerceptionTask(PerceptionConfig()), PerceptionNet),
+        (JudgeTask(JudgeConfig(traits="sliders")), JudgeNet),
+    ],
     ids=["perception", "judge"],
 )
 def test_face_networks_train_and_load(shards, tmp_path, task, network):
@@ -165,7 +175,9 @@ def frozen_parts(shards, tmp_path_factory):
     vae = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
     vae.export(vae.build(), folder / "vae")
     encoder = EncoderTask(
-        EncoderConfig(shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32))
+        EncoderConfig(
+            shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32), traits="sliders"
+        )
     )
     encoder.export(encoder.build(), folder / "encoder")
     return {"vae": folder / "vae", "image_encoder": folder / "encoder"}
@@ -188,16 +200,22 @@ def test_portrait_trains_all_its_parts_and_exports_a_pipeline(shards, frozen_par
     assert isinstance(pipe.vae, AutoencoderKL)
 
 
-def test_reference_and_target_are_two_pictures_of_one_person(shards, frozen_parts):
-    data = _portrait_task(shards, frozen_parts).dataset()
+def test_reference_and_target_are_two_pictures_of_one_person_on_one_side(shards, frozen_parts):
+    task = _portrait_task(shards, frozen_parts)
+    heads = task.dataset().heads
     for index in range(8):
-        partner = data.heads.partner(index, np.random.default_rng(index))
+        side, partner = task._pair(heads, index, np.random.default_rng(index))
         assert partner != index
-        assert data.heads.identity[partner] == data.heads.identity[index]
+        assert heads.identity[partner] == heads.identity[index]
+        assert side == reference_side(partner)
+    copying = _portrait_task(shards, frozen_parts, same_image=True)
+    assert copying._pair(heads, 3, np.random.default_rng(0)) == (1, 3)
 
 
 def test_drops_happen_as_often_as_configured(shards, frozen_parts):
-    task = _portrait_task(shards, frozen_parts, identity_drop=0.2, text_drop=0.3, part_drop=0.0)
+    task = _portrait_task(
+        shards, frozen_parts, identity_drop=0.1, text_drop=0.2, both_drop=0.1, part_drop=0.0
+    )
     data = task.dataset()
     empty = task.sample(data, 0, np.random.default_rng(0))["ids"]
     rows = [task.sample(data, n % 8, np.random.default_rng(n)) for n in range(600)]

@@ -50,9 +50,13 @@ class HeadArrays:
 
     def partner(self, index: int, rng: np.random.Generator) -> int:
         """Another picture of the same person; the picture itself when there is no other."""
-        own = self._people[self.identity[index]]
-        others = own[own != index]
+        others = self.others(index)
         return int(rng.choice(others)) if len(others) else index
+
+    def others(self, index: int) -> np.ndarray:
+        """All other pictures of the same person, (k,) indices."""
+        own = self._people[self.identity[index]]
+        return own[own != index]
 
     def spec(self, index: int) -> dict[str, Any]:
         """The whole spec of one head as JSON types."""

@@ -1,4 +1,8 @@
-"""What portrait training reads: latents, identity features and part masks of every head, computed once."""
+"""What portrait training reads: latents, identity features and part masks of every head, computed once.
+
+Every head is drawn as it is and mirrored, but serves as a reference on one side only (`reference_side`): features of
+a reference cost six passes of the image encoder, latents one of the autoencoder.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ _GRID = 16
 def portrait_cache(
     heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, mirror: bool = True, batch: int = 32
 ) -> ArrayCache:
-    """Latents and features of all heads, as they are and, if asked, mirrored (axis 1: 0 as is, 1 mirrored).
+    """Latents of all heads, as they are and, if asked, mirrored (axis 1), and features of them as references.
 
     Args:
         heads: the renders.
@@ -28,12 +32,13 @@ def portrait_cache(
         image_encoder: frozen vision tower.
         encode_parts: (images (n, s, s, 3) uint8, parsing (n, s, s)) -> object with id_embeds (n, e), clip_states
             (n, t, c), part_states (n, 5, t, c), part_valid (n, 5): `PortraitPipeline`'s own.
-        mirror: whether mirrored heads are wanted; they double time and size.
+        mirror: whether mirrored heads are wanted.
         batch: heads at a time.
 
     Returns:
-        For k sides, arrays latents (k, c, 16, 16) f16, id_embeds (k, e) f16, clip_states (k, t, c) f16, part_states
-        (k, 5, t, c) f16, part_valid (k, 5) bool, part_masks (k, 5, 16, 16) u8 of 0..255.
+        For k sides, arrays latents (k, c, 16, 16) f16 and part_masks (k, 5, 16, 16) u8 of 0..255; for the side on
+        which a head is a reference, id_embeds (e,) f16, clip_states (t, c) f16, part_states (5, t, c) f16 and
+        part_valid (5,) bool.
     """
     source = {
         "heads": [tar.name for tar in heads.shards.shards],
@@ -47,25 +52,28 @@ def portrait_cache(
 
     def make(indices: range) -> dict[str, np.ndarray]:
         sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
-        columns: dict[str, list[np.ndarray]] = {}
-        for image, parsing in sides:
-            pixels = torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                latents = vae.encode(pixels).latent_dist.mean.float()
-                features = encode_parts(image, parsing)
-            row = {
-                "latents": ((latents - mean) / std).half(),
-                "id_embeds": features.id_embeds.float().half(),
-                "clip_states": features.clip_states.float().half(),
-                "part_states": features.part_states.float().half(),
-                "part_valid": features.part_valid,
-                "part_masks": torch.from_numpy(part_masks(parsing)),
-            }
-            for name, value in row.items():
-                columns.setdefault(name, []).append(value.numpy())
-        return {name: np.stack(values, axis=1) for name, values in columns.items()}
+        chosen = [reference_side(index, mirror) for index in indices]
+        image, parsing = (
+            np.stack([sides[side][kind][row] for row, side in enumerate(chosen)]) for kind in (0, 1)
+        )
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            features = encode_parts(image, parsing)
+            latents = [vae.encode(_pixels(image)).latent_dist.mean.float() for image, _ in sides]
+        return {
+            "latents": torch.stack([(x - mean) / std for x in latents], dim=1).half().numpy(),
+            "part_masks": np.stack([part_masks(parsing) for _, parsing in sides], axis=1),
+            "id_embeds": features.id_embeds.float().half().numpy(),
+            "clip_states": features.clip_states.float().half().numpy(),
+            "part_states": features.part_states.float().half().numpy(),
+            "part_valid": features.part_valid.numpy(),
+        }
 
     return write_cache(folder, source, len(heads), make, batch_size=batch)
+
+
+def reference_side(index: int, mirror: bool = True) -> int:
+    """Side on which a head serves as a reference: 0 as it is, 1 mirrored; every other head is mirrored."""
+    return index % 2 if mirror else 0
 
 
 def part_masks(parsing: np.ndarray) -> np.ndarray:
@@ -80,6 +88,10 @@ def _side(heads: HeadArrays, indices: range, mirrored: bool) -> tuple[np.ndarray
     if mirrored:
         return np.ascontiguousarray(image[:, :, ::-1]), vocabulary.flip_parsing(parsing)
     return np.ascontiguousarray(image), np.ascontiguousarray(parsing)
+
+
+def _pixels(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _digest(module: torch.nn.Module) -> str:

@@ -21,6 +21,7 @@ from faces.alignment import FACE_BOX, FACE_SIZE
 from pipelines.portrait.encoder import FaceEncoder
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays
+from train.data.traits import TraitKind, identity_traits
 from train.draws import Draws
 from train.margin import AngularMargin, contrastive, verification
 from train.tasks import Task
@@ -49,6 +50,8 @@ class EncoderConfig:
     "Of the changes of light, colour, focus and noise; weaker ones are learnt from sooner."
     margin_weight: float = 0.2
     trait_weight: float = 1.0
+    traits: TraitKind = "shape"
+    "What it reads off pictures of a person: see `train.data.traits`."
 
 
 class EncoderTask(Task):
@@ -82,6 +85,7 @@ class EncoderTask(Task):
                 "tower": tower,
                 "margin": AngularMargin(config.embedding, count),
                 "traits": nn.Linear(config.width * 2, traits),
+                "own_traits": nn.Linear(config.embedding, traits),
             }
         )
 
@@ -89,7 +93,7 @@ class EncoderTask(Task):
         """Return the heads; the traits of their people are read from the specs once."""
         if self._heads is None:
             self._heads = HeadArrays(self.config.shards)
-            self._traits = identity_traits(self._heads)
+            self._traits = identity_traits(self._heads, self.config.traits)
         return self._heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -129,8 +133,12 @@ class EncoderTask(Task):
         pooled = torch.cat([states[:, 0], states[:, 1:].mean(dim=1)], dim=-1)
         wanted = batch["traits"].repeat_interleave(views.shape[1], dim=0)
         traits = (model["traits"](pooled) - wanted).square().mean()
-        total = pairs + self.config.margin_weight * centres + self.config.trait_weight * traits
-        return total, {"pairs": pairs.detach(), "arcface": centres.detach(), "traits": traits.detach()}
+        # The embedding reads them too, off whole faces: exact labels teach it long before pairs do.
+        whole = out.image_embeds.float().unflatten(0, views.shape[:2])[:, :2]
+        own = (model["own_traits"](whole) - batch["traits"][:, None]).square().mean()
+        total = pairs + self.config.margin_weight * centres + self.config.trait_weight * (traits + own)
+        parts = {"pairs": pairs, "arcface": centres, "traits": traits, "own_traits": own}
+        return total, {name: value.detach() for name, value in parts.items()}
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Verification over held-out people."""
@@ -179,24 +187,3 @@ def embed(tower: FaceEncoder, images: np.ndarray, batch: int = 64) -> torch.Tens
         crops = np.stack([face_crop(image) for image in images[start : start + batch]])
         parts.append(tower(normalise(torch.from_numpy(crops).to(device))).image_embeds.float().cpu())
     return functional.normalize(torch.cat(parts), dim=-1)
-
-
-def identity_traits(heads: HeadArrays) -> np.ndarray:
-    """Standardised parameters of each person: (people, k) float32 of shape, skin, eyes and brows."""
-    first = np.unique(heads.identity, return_index=True)[1]
-    specs = [heads.spec(int(index))["identity"] for index in first]
-    sliders = sorted(
-        {name for spec in specs for name in spec["details"] if "asym/" not in name and "/r-" not in name}
-    )
-    brows = sorted({spec["brow_style"] for spec in specs})
-    rows = [
-        [
-            *spec["races"], spec["gender"], spec["weight"], spec["skin_tone"], *spec["skin_tint"], spec["brow_shade"],
-            *(spec["eye_colour"] == colour for colour in vocabulary.EYE_COLOURS),
-            *(spec["brow_style"] == brow for brow in brows),
-            *(spec["details"].get(name, 0.0) for name in sliders),
-        ]
-        for spec in specs
-    ]  # fmt: skip
-    table = np.array(rows, np.float32)
-    return ((table - table.mean(axis=0)) / (table.std(axis=0) + 1e-6)).astype(np.float32)

@@ -15,6 +15,7 @@ from torch.nn import functional
 from faces.networks import JudgeNet
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays, attribute_arrays
+from train.data.traits import TraitKind, identity_traits
 from train.draws import Draws
 from train.margin import AngularMargin, contrastive, verification
 from train.tasks import Task
@@ -30,6 +31,8 @@ class JudgeConfig:
     start: Path | None = None
     margin: float = 0.3
     margin_steps: int = 3000
+    traits: TraitKind = "shape"
+    "What the embedding reads off pictures of a person: see `train.data.traits`."
 
 
 class JudgeTask(Task):
@@ -41,18 +44,21 @@ class JudgeTask(Task):
         super().__init__(config)
         self._heads: HeadArrays | None = None
         self._attributes: dict[str, np.ndarray] = {}
+        self._traits: np.ndarray | None = None
 
     def build(self) -> nn.Module:
         """Return the judge with its margin classifier."""
         judge = JudgeNet.load(self.config.start).train() if self.config.start else JudgeNet()
-        count = int(self.dataset().identity.max()) + 1
-        return nn.ModuleDict({"judge": judge, "margin": AngularMargin(judge.config["embedding"], count)})
+        count, width = int(self.dataset().identity.max()) + 1, judge.config["embedding"]
+        traits = nn.Linear(width, self._traits.shape[1])
+        return nn.ModuleDict({"judge": judge, "margin": AngularMargin(width, count), "traits": traits})
 
     def dataset(self) -> HeadArrays:
         """Return the heads with their attributes as arrays."""
         if self._heads is None:
             self._heads = HeadArrays(self.config.shards)
             self._attributes = attribute_arrays(self._heads.labels)
+            self._traits = identity_traits(self._heads, self.config.traits)
         return self._heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -62,7 +68,9 @@ class JudgeTask(Task):
         if mirrored:
             labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
         other, _ = self._picture(dataset.image[dataset.partner(index, rng)], rng)
-        return {"views": np.stack([image, other]), "identity": int(dataset.identity[index]), **labels}
+        identity = int(dataset.identity[index])
+        labels["traits"] = self._traits[identity]
+        return {"views": np.stack([image, other]), "identity": identity, **labels}
 
     @staticmethod
     def _picture(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
@@ -98,8 +106,14 @@ class JudgeTask(Task):
             "gender": functional.binary_cross_entropy_with_logits(out["gender"], batch["gender"]),
             "skin_tone": (out["skin_tone"] - batch["skin_tone"]).abs().mean() * 2,
             "au": (out["au"] - batch["au"]).square().mean() * 8,
+            "traits": self._trait_error(model, embedding, batch["traits"]),
         }
         return sum(parts.values()), {name: value.detach() for name, value in parts.items()}
+
+    @staticmethod
+    def _trait_error(model: Any, embedding: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        read = model["traits"](embedding * embedding.shape[-1] ** 0.5)  # entries of about one
+        return (read - wanted[:, None]).square().mean() * 2
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Verification and attribute accuracy on held-out people under the other look."""

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel
 
-from faces import captions
+from faces import captions, vocabulary
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.attention import (
     IdentityContext,
@@ -30,7 +31,7 @@ from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.cache import ArrayCache
 from train.data.heads import HeadArrays
-from train.data.portraits import mirrored_labels, portrait_cache
+from train.data.portraits import mirrored_labels, portrait_cache, reference_side
 from train.draws import Draws
 from train.grid import save_grid
 from train.losses import target, weighted_mse
@@ -39,6 +40,10 @@ from train.tokenizer import train_tokenizer
 
 MAX_LENGTH = 48
 _TIMESTEPS = 1000
+_FACE = list(vocabulary.PARTS).index("face")
+_DETAILS = [list(vocabulary.PARTS).index(name) for name in ("eyes", "mouth")]
+_SEEN = 0.02
+"Share of some cell that a part must cover to be there at all."
 _PREVIEW = (
     {"expression": "happy", "pose": "frontal", "hair_style": "short", "hair_colour": "brown"},
     {"expression": "surprise", "pose": "left", "hair_style": "long", "hair_colour": "black"},
@@ -58,24 +63,32 @@ class PortraitConfig:
     image_encoder: Path = Path("runs/encoder/export")
     start: Path | None = None
     "Folder of a whole pipeline to continue from."
-    channels: tuple[int, ...] = (96, 192)
+    channels: tuple[int, ...] = (64, 128, 192)
+    plain_levels: int = 1
+    "Finest levels of the UNet that are without attention: at 16x16 it doubles the cost of a step."
     layers: int = 1
     text_width: int = 192
     text_layers: int = 3
     id_tokens: int = 8
     mirror: bool = True
-    "Also show every head mirrored; its features take twice the time and space to compute."
+    "Also draw every head mirrored."
     same_image: bool = False
     "Condition on the very picture that is drawn: the ablation that copies pose and expression."
     adapter_only: bool = False
     "Train the identity conditioner alone; denoiser and text encoder stay as they are."
-    text_drop: float = 0.1
-    identity_drop: float = 0.1
+    text_drop: float = 0.05
+    identity_drop: float = 0.05
+    both_drop: float = 0.08
+    "Share of samples without text and identity: what guidance starts from."
     part_drop: float = 0.1
     "Share of samples whose parts are missing, as when an identity is an embedding without a picture."
     localization_weight: float = 0.01
     localization_blocks: tuple[str, ...] = ("mid_block", "up_blocks.1")
     snr_gamma: float = 5.0
+    face_weight: float = 1.0
+    "Added to the weight of a latent cell that the face covers."
+    detail_weight: float = 2.0
+    "Added where eyes or mouth lie: small in area, and most of what a person is known by."
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +148,9 @@ class PortraitTask(Task):
                 "conditioner": self._conditioner(unet),
             }
         model = nn.ModuleDict(parts)
+        if not torch.accelerator.is_available():
+            # Plain products in self-attention too; see `IdentityProcessor` on the fused kernel.
+            model["unet"].set_attn_processor(AttnProcessor())
         install_identity_attention(model["unet"], model["conditioner"].attention)
         if config.adapter_only:
             model["text_encoder"].requires_grad_(False)
@@ -142,13 +158,14 @@ class PortraitTask(Task):
         return model
 
     def _unet(self) -> UNet2DConditionModel:
-        channels = self.config.channels
+        channels, plain = self.config.channels, self.config.plain_levels
+        deep = len(channels) - plain
         return UNet2DConditionModel(
             sample_size=16,
             in_channels=self.vae.config.latent_channels,
             out_channels=self.vae.config.latent_channels,
-            down_block_types=("CrossAttnDownBlock2D",) * len(channels),
-            up_block_types=("CrossAttnUpBlock2D",) * len(channels),
+            down_block_types=("DownBlock2D",) * plain + ("CrossAttnDownBlock2D",) * deep,
+            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",) * plain,
             block_out_channels=channels,
             layers_per_block=self.config.layers,
             cross_attention_dim=self.config.text_width,
@@ -204,35 +221,48 @@ class PortraitTask(Task):
 
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
-        side = int(rng.random() < 0.5) * int(self.config.mirror)
-        partner = index if self.config.same_image else dataset.heads.partner(index, rng)
+        side, partner = self._pair(dataset.heads, index, rng)
         labels = dataset.heads.labels[index]
         text = captions.caption(mirrored_labels(labels) if side else labels, rng)
-        if rng.random() < self.config.text_drop:
-            text = ""
-        marked = mark_parts(self.tokenizer, text)
+        chance, config = rng.random(), self.config
+        drops_both = chance < config.both_drop
+        drops_text = chance < config.both_drop + config.text_drop
+        drops_identity = (
+            drops_both or 0 <= chance - config.both_drop - config.text_drop < config.identity_drop
+        )
+        marked = mark_parts(self.tokenizer, "" if drops_text else text)
         arrays = dataset.features.arrays
         identity = {
-            name: np.array(arrays[name][partner, side])
+            name: np.array(arrays[name][partner])
             for name in ("id_embeds", "clip_states", "part_states", "part_valid")
         }
-        if rng.random() < self.config.identity_drop:  # nobody, as in the unconditional branch
+        if drops_identity:  # nobody, as in the unconditional branch
             identity["id_embeds"][:] = 0
             identity["clip_states"][:] = self.zero_states
             identity["part_states"][:] = self.zero_states
-        elif rng.random() < self.config.part_drop:  # an embedding without a picture
+        elif rng.random() < config.part_drop:  # an embedding without a picture
             identity["clip_states"][:] = self.zero_states
             identity["part_valid"][:] = False
         else:
-            identity["part_valid"] &= rng.random(len(identity["part_valid"])) >= self.config.part_drop
+            identity["part_valid"] &= rng.random(len(identity["part_valid"])) >= config.part_drop
         return {
             "latents": np.array(arrays["latents"][index, side]),
             "ids": np.array(marked.input_ids),
             "positions": np.array(marked.positions),
             "masks": np.array(arrays["part_masks"][index, side]),
-            "seen": np.array(arrays["part_valid"][index, side]),
             **identity,
         }
+
+    def _pair(self, heads: HeadArrays, index: int, rng: np.random.Generator) -> tuple[int, int]:
+        """On which side a head is drawn, and another picture of the person that is a reference on that side."""
+        mirror = self.config.mirror
+        by_side: dict[int, list[int]] = {}
+        for other in [] if self.config.same_image else heads.others(index).tolist():
+            by_side.setdefault(reference_side(other, mirror), []).append(other)
+        if not by_side:
+            return reference_side(index, mirror), index
+        side = int(rng.choice(sorted(by_side)))
+        return side, int(rng.choice(by_side[side]))
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Velocity error weighted by noise level, and localisation of the part words."""
@@ -248,12 +278,17 @@ class PortraitTask(Task):
         # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped.
         ratio = signal / (1 - signal)
         weight = (self.config.snr_gamma + 1) / (ratio + 1).clamp(min=self.config.snr_gamma + 1)
-        velocity = weighted_mse(predicted, target("v_prediction", clean, noise, signal), weight)
-        valid = batch["part_valid"] & batch["seen"]
         masks = batch["masks"].float() / 255
+        wanted = target("v_prediction", clean, noise, signal)
+        velocity = weighted_mse(predicted, wanted, weight, self._cell_weights(masks))
+        valid = batch["part_valid"] & (masks.amax(dim=(2, 3)) > _SEEN)
         localised = mean_localization_loss(recorded, batch["positions"], masks, valid, clean.shape[-2:])
         total = velocity + self.config.localization_weight * localised
         return total, {"velocity": velocity.detach(), "localised": localised.detach()}
+
+    def _cell_weights(self, masks: torch.Tensor) -> torch.Tensor:
+        face, details = masks[:, _FACE], masks[:, _DETAILS].amax(dim=1)
+        return (1 + self.config.face_weight * face + self.config.detail_weight * details)[:, None]
 
     @staticmethod
     def _condition(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
