@@ -3,15 +3,26 @@
 The model is probabilistic PCA (Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999,
 equations 7 and 8). The similarities of the training identities among each other are kept with it, as the
 measure of "another person" in this encoder.
+
+Made once from the training shards, with the model's own image encoder:
+
+    python -m gen.prior weights/mini data/heads
 """
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from safetensors.numpy import load_file
+import torch
+from safetensors.numpy import load_file, save
+
+from gen import atomic
+from gen.evaluation import shards
 
 FILE = "identity_prior.safetensors"
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
@@ -85,8 +96,7 @@ class IdentityPrior:
         path = folder / FILE
         if not path.is_file():
             raise FileNotFoundError(
-                f"{path}: missing; write what gen.prior.fit_prior gives for the embeddings of the training "
-                "identities"
+                f"{path}: missing; make it with `python -m gen.prior {folder} SHARDS` from the training shards"
             )
         tensors = load_file(path)
         missing = sorted(set(cls.__dataclass_fields__) - set(tensors))
@@ -147,3 +157,35 @@ def _similarities(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     exceed = 1 - np.cumsum(histogram) / histogram.sum()
     found = [edges[1:][np.searchsorted(-exceed, -rate, side="left")] for rate in RATES]
     return np.array(found, np.float32), nearest
+
+
+@torch.inference_mode()
+def embed(pipe: Any, images: np.ndarray) -> np.ndarray:
+    """Embed aligned portraits (n, s, s, 3) uint8 with a pipeline's image encoder: (n, E) float32."""
+    from pipelines.portrait.references import frame_pixels
+
+    encoder = pipe.image_encoder
+    pixels = frame_pixels(images, pipe.feature_extractor).to(encoder.device, encoder.dtype)
+    return encoder(pixels).image_embeds.float().cpu().numpy()
+
+
+def main() -> None:
+    """Fit the prior of a model to its training renders and write it into the model's folder."""
+    from pipelines.portrait.pipeline import PortraitPipeline
+
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("model", type=Path, help="pipeline folder, e.g. weights/mini")
+    parser.add_argument("shards", type=Path, help="folder of the training shards")
+    arguments = parser.parse_args()
+    pipe = PortraitPipeline.from_pretrained(str(arguments.model))
+    embeddings, people = [], []
+    samples = shards.read(arguments.shards)
+    while batch := list(islice(samples, 128)):
+        embeddings.append(embed(pipe, np.stack([sample.image for sample in batch])))
+        people += [str(sample.labels["identity_id"]) for sample in batch]
+    prior = fit_prior(np.concatenate(embeddings), np.array(people))
+    atomic.write_bytes(arguments.model / FILE, save(prior))
+
+
+if __name__ == "__main__":
+    main()

@@ -50,6 +50,8 @@ class EncoderConfig:
     "Of the changes of light, colour, focus and noise; weaker ones are learnt from sooner."
     margin_weight: float = 0.2
     trait_weight: float = 1.0
+    part_share: float = 0.25
+    "Share of a batch from which a single part is looked at as well."
     traits: TraitKind = "shape"
     "What it reads off pictures of a person: see `train.data.traits`."
 
@@ -119,23 +121,24 @@ class EncoderTask(Task):
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Find the same person's other picture; ArcFace; and the head's traits from every view."""
-        views = batch["views"]
-        out = model["tower"](normalise(views.flatten(0, 1)), output_hidden_states=True)
-        embedding = functional.normalize(out.image_embeds.float(), dim=-1).unflatten(0, views.shape[:2])
-        first, second = embedding[:, 0], embedding[:, 1]
-        pairs = contrastive(first, second)
+        views, wanted = batch["views"], batch["traits"]
+        # Parts are simpler than faces: a share of the batch teaches them.
+        alone = views[: max(1, round(len(views) * self.config.part_share)), 2]
+        pixels = torch.cat([views[:, :2].flatten(0, 1), alone])
+        out = model["tower"](normalise(pixels), output_hidden_states=True)
+        whole = out.image_embeds.float()[: 2 * len(views)]
+        embedding = functional.normalize(whole, dim=-1).unflatten(0, (-1, 2))
+        pairs = contrastive(embedding[:, 0], embedding[:, 1])
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
-        centres = model["margin"](
-            embedding[:, :2].flatten(0, 1), batch["identity"].repeat_interleave(2), margin
-        ).mean()
+        identity = batch["identity"].repeat_interleave(2)
+        centres = model["margin"](embedding.flatten(0, 1), identity, margin).mean()
         # The tokens that adapters read are trained too: their mean and the class token of the last but one layer.
         states = out.hidden_states[-2].float()
         pooled = torch.cat([states[:, 0], states[:, 1:].mean(dim=1)], dim=-1)
-        wanted = batch["traits"].repeat_interleave(views.shape[1], dim=0)
-        traits = (model["traits"](pooled) - wanted).square().mean()
+        twice = wanted.repeat_interleave(2, dim=0)
+        traits = (model["traits"](pooled) - torch.cat([twice, wanted[: len(alone)]])).square().mean()
         # The embedding reads them too, off whole faces: exact labels teach it long before pairs do.
-        whole = out.image_embeds.float().unflatten(0, views.shape[:2])[:, :2]
-        own = (model["own_traits"](whole) - batch["traits"][:, None]).square().mean()
+        own = (model["own_traits"](whole) - twice).square().mean()
         total = pairs + self.config.margin_weight * centres + self.config.trait_weight * (traits + own)
         parts = {"pairs": pairs, "arcface": centres, "traits": traits, "own_traits": own}
         return total, {name: value.detach() for name, value in parts.items()}
