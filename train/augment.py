@@ -30,14 +30,13 @@ def jitter_matrix(
 
 def appearance(image: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:
     """Change light, colour, focus and noise of an (h, w, 3) uint8 picture."""
-    x = image.astype(np.float32) / 255
-    x = x ** np.float32(np.exp(rng.normal(0, 0.25 * strength)))
-    x = x * np.exp(rng.normal(0, 0.12 * strength, 3)).astype(np.float32)
-    x = (
-        (x - 0.5) * np.float32(np.exp(rng.normal(0, 0.2 * strength)))
-        + 0.5
-        + np.float32(rng.normal(0, 0.05 * strength))
-    )
+    # Gamma, gains and contrast act on each value alone: one table of 256 entries a channel.
+    levels = np.linspace(0, 1, 256, dtype=np.float32)[:, None]
+    levels = levels ** np.float32(np.exp(rng.normal(0, 0.25 * strength)))
+    levels = levels * np.exp(rng.normal(0, 0.12 * strength, 3)).astype(np.float32)
+    contrast, shift = np.exp(rng.normal(0, 0.2 * strength)), rng.normal(0, 0.05 * strength)
+    levels = (levels - 0.5) * np.float32(contrast) + np.float32(0.5 + shift)
+    x = cv2.LUT(image, levels[None])
     if rng.random() < 0.15 * strength:
         x = np.repeat(x @ np.array([0.299, 0.587, 0.114], np.float32)[:, None], 3, axis=2)
     if rng.random() < 0.3 * strength:
@@ -46,7 +45,8 @@ def appearance(image: np.ndarray, rng: np.random.Generator, strength: float = 1.
         small = int(image.shape[0] * rng.uniform(0.35, 0.8))
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), image.shape[1::-1])
     if rng.random() < 0.5 * strength:
-        x = x + rng.normal(0, rng.uniform(0.005, 0.05), x.shape).astype(np.float32)
+        deviation = np.float32(rng.uniform(0.005, 0.05))
+        x = x + deviation * rng.standard_normal(x.shape, np.float32)
     x = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.3 * strength:
         quality = int(rng.integers(25, 85))

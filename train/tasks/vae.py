@@ -205,7 +205,7 @@ def structural_similarity(first: torch.Tensor, second: torch.Tensor) -> torch.Te
     first, second = (x.float() / 2 + 0.5 for x in (first, second))
 
     def mean(x: torch.Tensor) -> torch.Tensor:
-        return functional.avg_pool2d(x, 7, 1)
+        return functional.avg_pool2d(functional.avg_pool2d(x, (7, 1), 1), (1, 7), 1)  # 14 reads instead of 49
 
     mu1, mu2 = mean(first), mean(second)
     var1, var2 = mean(first * first) - mu1**2, mean(second * second) - mu2**2
