@@ -66,13 +66,12 @@ def encoder() -> TrainConfig:
     return TrainConfig(
         name="encoder",
         task=EncoderConfig(),
-        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=200),
-        batch_size=48,
-        steps=4000,
+        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=50),
+        batch_size=32,
+        steps=6000,
         mixed_precision="bf16",
-        ema_decay=0.998,
-        validate_every=500,
-        workers=1,
+        ema_decay=0.997,
+        validate_every=700,
     )
 
 

@@ -124,6 +124,7 @@ def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
             embedding=32,
             stem=(8, 16, 32),
             traits="sliders",
+            pair_steps=0,
         )
     )
     model, data = _one_loss(task, count=8)

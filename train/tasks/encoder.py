@@ -46,9 +46,12 @@ class EncoderConfig:
     margin: float = 0.35
     margin_steps: int = 3000
     "Steps over which the margin grows to its value."
-    strength: float = 1.0
+    strength: float = 0.4
     "Of the changes of light, colour, focus and noise; weaker ones are learnt from sooner."
     margin_weight: float = 0.2
+    pair_weight: float = 0.3
+    pair_steps: int = 1200
+    "Steps over which pairs and ArcFace come in; the traits of the head are learnt before."
     trait_weight: float = 1.0
     part_share: float = 0.25
     "Share of a batch from which a single part is looked at as well."
@@ -139,7 +142,10 @@ class EncoderTask(Task):
         traits = (model["traits"](pooled) - torch.cat([twice, wanted[: len(alone)]])).square().mean()
         # The embedding reads them too, off whole faces: exact labels teach it long before pairs do.
         own = (model["own_traits"](whole) - twice).square().mean()
-        total = pairs + self.config.margin_weight * centres + self.config.trait_weight * (traits + own)
+        # Before anything is read off the pictures, pairs and centres give gradients that are large and noise.
+        told_apart = pairs + self.config.margin_weight * centres
+        ramp = min(1.0, (draws.step + 1) / (self.config.pair_steps + 1))
+        total = self.config.trait_weight * (traits + own) + self.config.pair_weight * ramp**2 * told_apart
         parts = {"pairs": pairs, "arcface": centres, "traits": traits, "own_traits": own}
         return total, {name: value.detach() for name, value in parts.items()}
 

@@ -62,15 +62,18 @@ class JudgeTask(Task):
         return self._heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """Two pictures of a person, augmented, with the attributes of the first."""
+        """Two pictures of a person, augmented, each with its attributes."""
+        pair = [self._view(dataset, one, rng) for one in (index, dataset.partner(index, rng))]
+        views = {name: np.stack([view[name] for view in pair]) for name in pair[0]}
+        identity = int(dataset.identity[index])
+        return {**views, "identity": identity, "traits": self._traits[identity]}
+
+    def _view(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
         labels = {name: values[index] for name, values in self._attributes.items()}
         image, mirrored = self._picture(dataset.image[index], rng)
         if mirrored:
             labels["pose"] = labels["pose"] * np.array([-1, 1, -1], np.float32)
-        other, _ = self._picture(dataset.image[dataset.partner(index, rng)], rng)
-        identity = int(dataset.identity[index])
-        labels["traits"] = self._traits[identity]
-        return {"views": np.stack([image, other]), "identity": identity, **labels}
+        return {"views": image, **labels}
 
     @staticmethod
     def _picture(image: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, bool]:
@@ -86,26 +89,28 @@ class JudgeTask(Task):
         """Pairs, ArcFace and the attributes, each scaled to be about one at the start."""
         views = batch["views"].flatten(0, 1)
         out = model["judge"](views.permute(0, 3, 1, 2).float() / 127.5 - 1)
-        embedding = out["embedding"].float().unflatten(0, (-1, 2))
-        out = {name: value.float()[::2] for name, value in out.items()}
+        out = {name: value.float() for name, value in out.items()}
+        embedding = out["embedding"].unflatten(0, (-1, 2))
+        identity = batch["identity"].repeat_interleave(2)
+        wanted = {name: batch[name].flatten(0, 1) for name in self._attributes}
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
         parts = {
             "pairs": contrastive(embedding[:, 0], embedding[:, 1]),
-            "arcface": model["margin"](out["embedding"], batch["identity"], margin).mean() * 0.1,
+            "arcface": model["margin"](out["embedding"], identity, margin).mean() * 0.1,
             "expression": functional.cross_entropy(
-                out["expression"], batch["expression"], label_smoothing=0.05
+                out["expression"], wanted["expression"], label_smoothing=0.05
             ),
             "hair_colour": functional.cross_entropy(
-                out["hair_colour"], batch["hair_colour"], label_smoothing=0.05
+                out["hair_colour"], wanted["hair_colour"], label_smoothing=0.05
             ),
             "hair_style": functional.cross_entropy(
-                out["hair_style"], batch["hair_style"], label_smoothing=0.05
+                out["hair_style"], wanted["hair_style"], label_smoothing=0.05
             ),
-            "pose": (out["pose"] - batch["pose"]).abs().mean() / 8,
-            "age": (out["age"] - batch["age"]).abs().mean() / 15,
-            "gender": functional.binary_cross_entropy_with_logits(out["gender"], batch["gender"]),
-            "skin_tone": (out["skin_tone"] - batch["skin_tone"]).abs().mean() * 2,
-            "au": (out["au"] - batch["au"]).square().mean() * 8,
+            "pose": (out["pose"] - wanted["pose"]).abs().mean() / 8,
+            "age": (out["age"] - wanted["age"]).abs().mean() / 15,
+            "gender": functional.binary_cross_entropy_with_logits(out["gender"], wanted["gender"]),
+            "skin_tone": (out["skin_tone"] - wanted["skin_tone"]).abs().mean() * 2,
+            "au": (out["au"] - wanted["au"]).square().mean() * 8,
             "traits": self._trait_error(model, embedding, batch["traits"]),
         }
         return sum(parts.values()), {name: value.detach() for name, value in parts.items()}
