@@ -285,3 +285,12 @@ def test_verification_of_perfect_and_useless_embeddings():
         torch.randn(60, 16, generator=torch.Generator().manual_seed(0)), dim=1
     )
     assert abs(verification(useless, identity)["eer"] - 0.5) < 0.12
+
+
+def test_eyes_and_mouth_weigh_most(shards, frozen_parts):
+    task = _portrait_task(shards, frozen_parts, face_weight=1.0, detail_weight=2.0)
+    masks = torch.zeros(1, 5, 16, 16)
+    masks[0, 0, 4:12, 4:12] = 1  # face
+    masks[0, 2, 6, 6] = 1  # eyes
+    weights = task._cell_weights(masks)[0, 0]
+    assert (weights[0, 0], weights[8, 8], weights[6, 6]) == (1, 2, 4)
