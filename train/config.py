@@ -18,10 +18,15 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+Kind = Literal["adamw", "muon"]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OptimizerConfig:
-    """AdamW and its learning-rate schedule."""
+    """The optimizer and its learning-rate schedule."""
 
+    kind: Kind = "adamw"
+    "muon makes the steps of matrices and kernels orthogonal (train.muon); not for sharded parameters."
     lr: float = 1e-4
     "Base learning rate; a parameter group of the task may name its own."
     betas: tuple[float, float] = (0.9, 0.99)

@@ -1,4 +1,4 @@
-"""AdamW over the parameter groups of a task: what decays, the learning rate of each, what is clipped."""
+"""AdamW or Muon over the parameter groups of a task: what decays, the learning rate of each, what is clipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from train.config import OptimizerConfig, TrainConfig
+from train.config import Kind, OptimizerConfig, TrainConfig
+from train.muon import Muon
 from train.schedule import factor
 from train.tasks import Task
 
@@ -15,7 +16,7 @@ _SETTINGS = ("lr", "betas", "eps", "weight_decay")
 
 
 def parameter_groups(task: Task, model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Return AdamW's groups: the task's own, filled up from the config, each split by weight decay.
+    """Return the optimizer's groups: the task's own, filled up from the config, each split by weight decay.
 
     Raises ValueError when a trainable parameter is in no group or in two.
     """
@@ -35,7 +36,7 @@ def parameter_groups(task: Task, model: nn.Module, config: OptimizerConfig) -> l
                 )
         settings = {key: group.get(key, getattr(config, key)) for key in _SETTINGS}
         settings |= {"name": group.get("name", str(index)), "base_lr": settings["lr"]}
-        result += _split(own, settings)
+        result += _split(own, settings, set_apart=_embeddings(model) if config.kind == "muon" else set())
     if left:
         raise ValueError(
             f"parameter_groups leaves out {len(left)} trainable parameters, such as "
@@ -44,9 +45,10 @@ def parameter_groups(task: Task, model: nn.Module, config: OptimizerConfig) -> l
     return result
 
 
-def make_optimizer(groups: list[dict[str, Any]], fused: bool) -> torch.optim.AdamW:
+def make_optimizer(groups: list[dict[str, Any]], kind: Kind, fused: bool) -> torch.optim.AdamW:
     """Return the optimizer; `fused` runs all of a group in one kernel, on CPU as well."""
-    return torch.optim.AdamW([dict(group) for group in groups], fused=fused)
+    optimizer = Muon if kind == "muon" else torch.optim.AdamW
+    return optimizer([dict(group) for group in groups], fused=fused)
 
 
 def set_learning_rates(optimizer: Any, config: TrainConfig, step: int) -> None:
@@ -71,9 +73,28 @@ def by_name(optimizer: Any) -> dict[str, list[nn.Parameter]]:
     return result
 
 
-def _split(parameters: list[nn.Parameter], settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """Split into parameters of two dimensions and more, which decay, and the rest, which do not."""
-    decayed = [parameter for parameter in parameters if parameter.ndim >= 2]
+def _split(
+    parameters: list[nn.Parameter], settings: dict[str, Any], set_apart: set[int]
+) -> list[dict[str, Any]]:
+    """Split into parameters of two dimensions and more, which decay, and the rest, which do not.
+
+    Those in `set_apart` (by id) decay, but are tables of rows and no maps: nothing about them is to be orthogonal.
+    """
+    decayed = [
+        parameter for parameter in parameters if parameter.ndim >= 2 and id(parameter) not in set_apart
+    ]
+    tables = [parameter for parameter in parameters if parameter.ndim >= 2 and id(parameter) in set_apart]
     others = [parameter for parameter in parameters if parameter.ndim < 2]
-    groups = [{**settings, "params": decayed}, {**settings, "params": others, "weight_decay": 0.0}]
+    groups = [
+        {**settings, "params": decayed, "orthogonal": True},
+        {**settings, "params": tables, "orthogonal": False},
+        {**settings, "params": others, "orthogonal": False, "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
+
+
+def _embeddings(model: nn.Module) -> set[int]:
+    """Parameters of embeddings and bare parameters that no layer multiplies by, by id."""
+    maps = (nn.Linear, nn.Conv2d)
+    multiplied = {id(module.weight) for module in model.modules() if isinstance(module, maps)}
+    return {id(parameter) for parameter in model.parameters()} - multiplied

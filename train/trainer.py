@@ -232,7 +232,7 @@ class Trainer:
                 self.share.part
             )
         self.loss_module = LossModule(self.task, self.model)
-        adamw = optimizer.make_optimizer(self.groups, fused=not is_deepspeed)
+        adamw = optimizer.make_optimizer(self.groups, config.optimizer.kind, fused=not is_deepspeed)
         self.module, self.optimizer = accelerator.prepare(self.loss_module, adamw)
         self.task.place(accelerator.device)
         self.ema = Ema(self.model, config.ema_decay) if config.ema_decay else None
