@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -64,7 +66,7 @@ def test_state_is_restored_whole():
     one, other = _optimizer(first)[1], _optimizer(second)[1]
     for step in range(4):
         if step == 2:
-            other.load_state_dict(one.state_dict())
+            other.load_state_dict(copy.deepcopy(one.state_dict()))
             second.load_state_dict(first.state_dict())
         for a, b in zip(first.parameters(), second.parameters(), strict=True):
             a.grad = torch.randn_like(a)
