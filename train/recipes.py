@@ -101,14 +101,13 @@ def judge() -> TrainConfig:
     return TrainConfig(
         name="judge",
         task=JudgeConfig(),
-        optimizer=OptimizerConfig(lr=2e-3, weight_decay=0.02, warmup=200),
-        batch_size=64,
-        steps=4000,
+        optimizer=OptimizerConfig(lr=1.5e-3, weight_decay=0.02, warmup=50),
+        batch_size=32,
+        steps=6000,
         mixed_precision="bf16",
-        ema_decay=0.998,
+        ema_decay=0.997,
         seed=33,
-        validate_every=500,
-        workers=1,
+        validate_every=700,
     )
 
 

@@ -146,7 +146,7 @@ def test_part_mask_fills_holes():
     ("task", "network"),
     [
         (PerceptionTask(PerceptionConfig()), PerceptionNet),
-        (JudgeTask(JudgeConfig(traits="sliders")), JudgeNet),
+        (JudgeTask(JudgeConfig(traits="sliders", pair_steps=0)), JudgeNet),
     ],
     ids=["perception", "judge"],
 )

@@ -31,6 +31,9 @@ class JudgeConfig:
     start: Path | None = None
     margin: float = 0.3
     margin_steps: int = 3000
+    pair_weight: float = 0.5
+    pair_steps: int = 1000
+    "Steps over which pairs and ArcFace come in; attributes and traits are learnt before."
     traits: TraitKind = "shape"
     "What the embedding reads off pictures of a person: see `train.data.traits`."
 
@@ -94,9 +97,10 @@ class JudgeTask(Task):
         identity = batch["identity"].repeat_interleave(2)
         wanted = {name: batch[name].flatten(0, 1) for name in self._attributes}
         margin = self.config.margin * min(1.0, draws.step / self.config.margin_steps)
+        told_apart = self.config.pair_weight * min(1.0, (draws.step + 1) / (self.config.pair_steps + 1)) ** 2
         parts = {
-            "pairs": contrastive(embedding[:, 0], embedding[:, 1]),
-            "arcface": model["margin"](out["embedding"], identity, margin).mean() * 0.1,
+            "pairs": contrastive(embedding[:, 0], embedding[:, 1]) * told_apart,
+            "arcface": model["margin"](out["embedding"], identity, margin).mean() * 0.2 * told_apart,
             "expression": functional.cross_entropy(
                 out["expression"], wanted["expression"], label_smoothing=0.05
             ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 import torch
 from torch import nn
@@ -25,9 +26,11 @@ from train.tasks import Task, frozen
 
 _DETAIL = [
     vocabulary.PARSING.index(name)
-    for name in ("l_brow", "r_brow", "l_eye", "r_eye", "mouth", "u_lip", "l_lip")
+    for name in ("l_brow", "r_brow", "l_eye", "r_eye", "eye_g", "mouth", "u_lip", "l_lip")
 ]
-_FACE = [vocabulary.PARSING.index(name) for name in ("skin", "nose", "l_ear", "r_ear", "eye_g")]
+_FACE = [vocabulary.PARSING.index(name) for name in ("skin", "nose", "l_ear", "r_ear")]
+_RIM = np.ones((5, 5), np.uint8)
+"Lids and the edges of lips count as detail too: two pixels around it."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +46,11 @@ class VaeConfig:
     latent_channels: int = 12
     patch: int = 4
     layers: int = 1
-    face_weight: float = 1.5
-    detail_weight: float = 3.0
+    face_weight: float = 2.0
+    detail_weight: float = 10.0
+    "Of eyes, brows, glasses and mouth, a thirtieth of the picture: at 3 they stayed soft while the PSNR rose."
     gradient_weight: float = 0.5
-    structure_weight: float = 0.1
+    structure_weight: float = 0.3
     kl_weight: float = 3e-8
     "Of the divergence summed over the latents; 1e-6 was so strong that its noise blurred faces."
     adversarial_weight: float = 0.0
@@ -95,7 +99,8 @@ class VaeTask(Task):
             image, parsing = image[:, ::-1], parsing[:, ::-1]
         weight = np.ones(parsing.shape, np.float32)
         weight[np.isin(parsing, _FACE)] = self.config.face_weight
-        weight[np.isin(parsing, _DETAIL)] = self.config.detail_weight
+        detail = cv2.dilate(np.isin(parsing, _DETAIL).astype(np.uint8), _RIM)
+        weight[detail > 0] = self.config.detail_weight
         return {"image": np.ascontiguousarray(image), "weight": weight}
 
     def parameter_groups(self, model: Any):
