@@ -74,17 +74,22 @@ class FaceEncoder(ModelMixin, ConfigMixin):
 
     def forward(self, pixel_values: torch.Tensor, output_hidden_states: bool = False) -> FaceEncoderOutput:
         """Encode crops; all layers' tokens are returned when `output_hidden_states` is set."""
-        tokens = self.stem(pixel_values).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.summary.expand(len(tokens), -1, -1), tokens], dim=1) + self.places
-        states = [tokens]
-        for layer in self.layers:
-            tokens = layer(tokens)
-            states.append(tokens)
+        states = self.read(self.stem(pixel_values))
+        tokens = states[-1]
         pooled = torch.cat([tokens[:, 0], tokens[:, 1:].mean(dim=1)], dim=-1)
         embeds = self.centre(self.visual_projection(self.norm(pooled)))
         return FaceEncoderOutput(
             image_embeds=embeds, hidden_states=tuple(states) if output_hidden_states else None
         )
+
+    def read(self, maps: torch.Tensor) -> list[torch.Tensor]:
+        """Tokens (n, 1 + h * w, hidden_size) of the stem's maps (n, hidden_size, h, w), and after each layer."""
+        tokens = maps.flatten(2).transpose(1, 2)
+        tokens = torch.cat([self.summary.expand(len(tokens), -1, -1), tokens], dim=1) + self.places
+        states = [tokens]
+        for layer in self.layers:
+            states.append(layer(states[-1]))
+        return states
 
 
 class _Halving(nn.Module):

@@ -28,7 +28,7 @@ from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
 from train.tasks.judge import JudgeConfig, JudgeTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask
 from train.tasks.portrait import PortraitConfig, PortraitTask
-from train.tasks.vae import VaeConfig, VaeTask, structural_similarity
+from train.tasks.vae import FaceLooks, VaeConfig, VaeTask, structural_similarity
 
 SIZE = 128
 
@@ -294,3 +294,24 @@ def test_eyes_and_mouth_weigh_most(shards, frozen_parts):
     masks[0, 2, 6, 6] = 1  # eyes
     weights = task._cell_weights(masks)[0, 0]
     assert (weights[0, 0], weights[8, 8], weights[6, 6]) == (1, 2, 4)
+
+
+def test_faces_that_look_alike_to_the_encoder_cost_nothing(shards, frozen_parts):
+    looks = FaceLooks(frozen_parts["image_encoder"])
+    picture = torch.rand(2, 3, SIZE, SIZE) * 2 - 1
+    other = picture.clone()
+    other[..., 60:68, 40:56] = -1
+    assert looks(picture, picture) == 0
+    assert looks(other, picture) > 1e-4
+    outside = picture.clone()
+    outside[..., :16, :] = 1
+    assert looks(outside, picture) == 0
+
+
+def test_vae_learns_from_what_the_encoder_sees(shards, frozen_parts):
+    task = VaeTask(
+        VaeConfig(shards=shards, heldout=shards, channels=(8, 16), perceptual=frozen_parts["image_encoder"])
+    )
+    model, _ = _one_loss(task)
+    assert _reached(model["vae"].encoder) and _reached(model["vae"].decoder)
+    assert not _reached(task._looks)

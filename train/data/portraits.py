@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,35 +21,51 @@ from train.data.heads import HeadArrays
 _GRID = 16
 
 
-def portrait_cache(
-    heads: HeadArrays, folder: Path, vae, image_encoder, encode_parts, mirror: bool = True, batch: int = 32
-) -> ArrayCache:
-    """Latents of all heads, as they are and, if asked, mirrored (axis 1), and features of them as references.
+def latent_cache(heads: HeadArrays, folder: Path, vae, mirror: bool = True, batch: int = 32) -> ArrayCache:
+    """What is drawn: latents and part masks of all heads, as they are and, if asked, mirrored (axis 1).
 
     Args:
         heads: the renders.
         folder: where the cache lies.
         vae: frozen autoencoder whose config holds latents_mean and latents_std.
-        image_encoder: frozen vision tower.
-        encode_parts: (images (n, s, s, 3) uint8, parsing (n, s, s)) -> object with id_embeds (n, e), clip_states
-            (n, t, c), part_states (n, 5, t, c), part_valid (n, 5): `PortraitPipeline`'s own.
         mirror: whether mirrored heads are wanted.
         batch: heads at a time.
 
     Returns:
-        For k sides, arrays latents (k, c, 16, 16) f16 and part_masks (k, 5, 16, 16) u8 of 0..255; for the side on
-        which a head is a reference, id_embeds (e,) f16, clip_states (t, c) f16, part_states (5, t, c) f16 and
-        part_valid (5,) bool.
+        For k sides, arrays latents (k, c, 16, 16) f16 and part_masks (k, 5, 16, 16) u8 of 0..255.
     """
-    source = {
-        "heads": [tar.name for tar in heads.shards.shards],
-        "count": len(heads),
-        "mirror": mirror,
-        "vae": _digest(vae.encoder),
-        "encoder": _digest(image_encoder),
-    }
     mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1)
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1)
+
+    def make(indices: range) -> dict[str, np.ndarray]:
+        sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            latents = [vae.encode(_pixels(image)).latent_dist.mean.float() for image, _ in sides]
+        return {
+            "latents": torch.stack([(x - mean) / std for x in latents], dim=1).half().numpy(),
+            "part_masks": np.stack([part_masks(parsing) for _, parsing in sides], axis=1),
+        }
+
+    return write_cache(folder, _source(heads, mirror, vae.encoder), len(heads), make, batch_size=batch)
+
+
+def reference_cache(
+    heads: HeadArrays, folder: Path, image_encoder, encode_parts, mirror: bool = True, batch: int = 32
+) -> ArrayCache:
+    """Who is drawn: features of all heads as references, each on its own side (`reference_side`).
+
+    Args:
+        heads: the renders.
+        folder: where the cache lies.
+        image_encoder: frozen vision tower.
+        encode_parts: (images (n, s, s, 3) uint8, parsing (n, s, s)) -> object with id_embeds (n, e), clip_states
+            (n, t, c), part_states (n, 5, t, c), part_valid (n, 5): `PortraitPipeline`'s own.
+        mirror: whether every other reference is mirrored.
+        batch: heads at a time.
+
+    Returns:
+        Arrays id_embeds (e,) f16, clip_states (t, c) f16, part_states (5, t, c) f16 and part_valid (5,) bool.
+    """
 
     def make(indices: range) -> dict[str, np.ndarray]:
         sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
@@ -58,17 +75,19 @@ def portrait_cache(
         )
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             features = encode_parts(image, parsing)
-            latents = [vae.encode(_pixels(image)).latent_dist.mean.float() for image, _ in sides]
         return {
-            "latents": torch.stack([(x - mean) / std for x in latents], dim=1).half().numpy(),
-            "part_masks": np.stack([part_masks(parsing) for _, parsing in sides], axis=1),
             "id_embeds": features.id_embeds.float().half().numpy(),
             "clip_states": features.clip_states.float().half().numpy(),
             "part_states": features.part_states.float().half().numpy(),
             "part_valid": features.part_valid.numpy(),
         }
 
-    return write_cache(folder, source, len(heads), make, batch_size=batch)
+    return write_cache(folder, _source(heads, mirror, image_encoder), len(heads), make, batch_size=batch)
+
+
+def _source(heads: HeadArrays, mirror: bool, network: torch.nn.Module) -> dict[str, Any]:
+    shards = [tar.name for tar in heads.shards.shards]
+    return {"heads": shards, "count": len(heads), "mirror": mirror, "network": _digest(network)}
 
 
 def reference_side(index: int, mirror: bool = True) -> int:

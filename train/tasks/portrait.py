@@ -31,7 +31,7 @@ from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.cache import ArrayCache
 from train.data.heads import HeadArrays
-from train.data.portraits import mirrored_labels, portrait_cache, reference_side
+from train.data.portraits import latent_cache, mirrored_labels, reference_cache, reference_side
 from train.draws import Draws
 from train.grid import save_grid
 from train.losses import target, weighted_mse
@@ -93,10 +93,11 @@ class PortraitConfig:
 
 @dataclass(frozen=True, slots=True)
 class PortraitData:
-    """Heads with their cached features."""
+    """Heads with what is cached of them."""
 
     heads: HeadArrays
-    features: ArrayCache
+    latents: ArrayCache
+    references: ArrayCache
 
     def __len__(self) -> int:
         return len(self.heads)
@@ -209,15 +210,15 @@ class PortraitTask(Task):
         )
 
     def dataset(self) -> PortraitData:
-        """Return the heads with their cached features."""
+        """Return the heads with what is cached of them."""
         return self._data(self.config.shards)
 
     def _data(self, shards: Path) -> PortraitData:
         heads = HeadArrays(shards)
         encode = self.assemble(self.build()).encode_aligned
-        folder = Path(shards) / "features"
-        cache = portrait_cache(heads, folder, self.vae, self.image_encoder, encode, self.config.mirror)
-        return PortraitData(heads, cache)
+        mirror, folder = self.config.mirror, Path(shards)
+        references = reference_cache(heads, folder / "references", self.image_encoder, encode, mirror)
+        return PortraitData(heads, latent_cache(heads, folder / "latents", self.vae, mirror), references)
 
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
@@ -231,9 +232,9 @@ class PortraitTask(Task):
             drops_both or 0 <= chance - config.both_drop - config.text_drop < config.identity_drop
         )
         marked = mark_parts(self.tokenizer, "" if drops_text else text)
-        arrays = dataset.features.arrays
+        drawn, known = dataset.latents.arrays, dataset.references.arrays
         identity = {
-            name: np.array(arrays[name][partner])
+            name: np.array(known[name][partner])
             for name in ("id_embeds", "clip_states", "part_states", "part_valid")
         }
         if drops_identity:  # nobody, as in the unconditional branch
@@ -246,10 +247,10 @@ class PortraitTask(Task):
         else:
             identity["part_valid"] &= rng.random(len(identity["part_valid"])) >= config.part_drop
         return {
-            "latents": np.array(arrays["latents"][index, side]),
+            "latents": np.array(drawn["latents"][index, side]),
             "ids": np.array(marked.input_ids),
             "positions": np.array(marked.positions),
-            "masks": np.array(arrays["part_masks"][index, side]),
+            "masks": np.array(drawn["part_masks"][index, side]),
             **identity,
         }
 

@@ -18,7 +18,9 @@ from torch import nn
 from torch.nn import functional
 
 from faces import vocabulary
+from faces.alignment import FACE_BOX, FACE_SIZE
 from pipelines.autoencoder import PatchAutoencoderKL
+from pipelines.portrait.encoder import FaceEncoder
 from train.data.heads import HeadArrays
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
@@ -53,6 +55,9 @@ class VaeConfig:
     structure_weight: float = 0.3
     kl_weight: float = 3e-8
     "Of the divergence summed over the latents; 1e-6 was so strong that its noise blurred faces."
+    perceptual: Path | None = None
+    "Folder of a trained image encoder: what it sees of the faces is compared as well."
+    perceptual_weight: float = 0.3
     adversarial_weight: float = 0.0
     "Above 0 the encoder is frozen and the decoder meets an adversary."
 
@@ -61,6 +66,15 @@ class VaeTask(Task):
     """Trains `PatchAutoencoderKL` on portraits of one size."""
 
     Config = VaeConfig
+
+    def __init__(self, config: VaeConfig) -> None:
+        super().__init__(config)
+        self._looks = FaceLooks(config.perceptual) if config.perceptual else None
+
+    def place(self, device: torch.device) -> None:
+        """Move the encoder that compares faces."""
+        if self._looks:
+            self._looks.to(device)
 
     def build(self) -> nn.Module:
         """Return the autoencoder, with an adversary when one is asked for."""
@@ -129,6 +143,9 @@ class VaeTask(Task):
             + config.kl_weight * kl
         )
         metrics = {"l1": l1, "gradient": gradient, "ssim": 1 - structure, "kl": kl}
+        if self._looks:
+            metrics["perceptual"] = perceptual = self._looks(rebuilt, image)
+            total = total + config.perceptual_weight * perceptual
         if "adversary" in model:
             fooled, adversary = self._adversarial(model, image, rebuilt)
             total = total + config.adversarial_weight * fooled + adversary
@@ -218,6 +235,45 @@ def structural_similarity(first: torch.Tensor, second: torch.Tensor) -> torch.Te
     c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * mu1 * mu2 + c1) * (2 * covariance + c2) / ((mu1**2 + mu2**2 + c1) * (var1 + var2 + c2))
     return similarity.mean()
+
+
+class FaceLooks(nn.Module):
+    """How differently an image encoder sees the faces of two pictures.
+
+    Squared distances of unit-length features of every level of its stem (Zhang et al. 2018, "The unreasonable
+    effectiveness of deep features as a perceptual metric", equation 1, unweighted) and of its tokens. It is the encoder
+    that portraits are conditioned on; the judge never takes part.
+
+    Args:
+        folder: of a `FaceEncoder`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.encoder = (
+            FaceEncoder.from_pretrained(folder, torch_dtype=torch.float32).eval().requires_grad_(False)
+        )
+
+    def forward(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """Mean distance of pictures (n, 3, s, s) in [-1, 1] in the canonical frame; gradients reach the first."""
+        with torch.no_grad():
+            wanted = self._features(second)
+        return sum(_unit_distance(a, b) for a, b in zip(self._features(first), wanted, strict=True))
+
+    def _features(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+        side = pictures.shape[-1]
+        left, top, right, bottom = (round(edge * side) for edge in FACE_BOX)
+        x = functional.interpolate(pictures[..., top:bottom, left:right], FACE_SIZE, mode="bilinear")
+        features = []
+        for level in self.encoder.stem:
+            x = level(x)
+            features.append(x)
+        return [*features, self.encoder.read(x)[-1].transpose(1, 2)[..., None]]
+
+
+def _unit_distance(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    first, second = (functional.normalize(x.float(), dim=1) for x in (first, second))
+    return (first - second).square().sum(dim=1).mean()
 
 
 class PatchAdversary(nn.Module):
