@@ -315,3 +315,17 @@ def test_vae_learns_from_what_the_encoder_sees(shards, frozen_parts):
     model, _ = _one_loss(task)
     assert _reached(model["vae"].encoder) and _reached(model["vae"].decoder)
     assert not _reached(task._looks)
+
+
+def test_likeness_reaches_the_denoiser_and_not_the_networks_that_look(shards, frozen_parts):
+    task = _portrait_task(
+        shards, frozen_parts, likeness_weight=1.0, likeness_share=1.0, both_drop=0.0, identity_drop=0.0
+    )
+    model, data = _one_loss(task, count=8)
+    assert _reached(model["unet"])
+    assert not _reached(task.vae) and not _reached(task.image_encoder)
+    wanted = torch.nn.functional.normalize(torch.randn(4, 32), dim=1)
+    clean, signal = torch.randn(4, 12, 16, 16), torch.full((4,), 0.5)
+    assert 0 < task._distance(clean, signal, wanted) < 2
+    assert task._distance(clean, torch.full((4,), 0.99), wanted) == 0
+    assert task._distance(clean, signal, torch.zeros(4, 32)) == 0

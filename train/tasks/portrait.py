@@ -15,6 +15,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
+from torch.nn import functional
 from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel
 
 from faces import captions, vocabulary
@@ -36,6 +37,7 @@ from train.draws import Draws
 from train.grid import save_grid
 from train.losses import target, weighted_mse
 from train.tasks import Task
+from train.tasks.vae import face_window
 from train.tokenizer import train_tokenizer
 
 MAX_LENGTH = 48
@@ -89,6 +91,9 @@ class PortraitConfig:
     "Added to the weight of a latent cell that the face covers."
     detail_weight: float = 2.0
     "Added where eyes or mouth lie: small in area, and most of what a person is known by."
+    likeness_weight: float = 0.0
+    "Of the cosine distance between the reference and the decoded estimate of the clean picture, in a share of a batch."
+    likeness_share: float = 0.125
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +127,8 @@ class PortraitTask(Task):
             timestep_spacing="trailing",
         )
         self.signal = self.scheduler.alphas_cumprod
+        for network in (self.vae, self.image_encoder):
+            network.requires_grad_(False)
         zero = torch.zeros(1, 3, *(self.image_encoder.config.image_size,) * 2)
         with torch.no_grad():
             self.zero_states = self.image_encoder(zero, output_hidden_states=True).hidden_states[-2][0]
@@ -285,7 +292,35 @@ class PortraitTask(Task):
         valid = batch["part_valid"] & (masks.amax(dim=(2, 3)) > _SEEN)
         localised = mean_localization_loss(recorded, batch["positions"], masks, valid, clean.shape[-2:])
         total = velocity + self.config.localization_weight * localised
-        return total, {"velocity": velocity.detach(), "localised": localised.detach()}
+        metrics = {"velocity": velocity.detach(), "localised": localised.detach()}
+        if self.config.likeness_weight > 0:
+            estimate = level.sqrt() * noisy - (1 - level).sqrt() * predicted.float()
+            distance = self._distance(estimate, signal, batch["id_embeds"].float())
+            total = total + self.config.likeness_weight * distance
+            metrics["likeness"] = 1 - distance.detach()
+        return total, metrics
+
+    def _distance(self, clean: torch.Tensor, signal: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Cosine distance of decoded estimates to the embeddings (n, e) of their references, as the encoder sees them.
+
+        Only estimates that show a face already and are not settled yet are looked at, and only as many as
+        `likeness_share` pays for. The judge takes no part.
+        """
+        usable = (wanted.abs().amax(dim=1) > 0) & (signal > 0.3) & (signal < 0.95)
+        rows = usable.nonzero().flatten()[: max(1, round(len(clean) * self.config.likeness_share))]
+        if not len(rows):
+            return clean.new_zeros(())
+        mean, std = (
+            torch.tensor(self.vae.config[f"latents_{name}"], device=clean.device) for name in ("mean", "std")
+        )
+        latents = clean[rows] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
+        seen = self.image_encoder(face_window(self.vae.decode(latents).sample)).image_embeds
+        return (1 - functional.cosine_similarity(seen.float(), wanted[rows], dim=1)).mean()
+
+    def place(self, device: torch.device) -> None:
+        """Move the frozen networks."""
+        self.vae.to(device)
+        self.image_encoder.to(device)
 
     def _cell_weights(self, masks: torch.Tensor) -> torch.Tensor:
         face, details = masks[:, _FACE], masks[:, _DETAILS].amax(dim=1)

@@ -261,14 +261,19 @@ class FaceLooks(nn.Module):
         return sum(_unit_distance(a, b) for a, b in zip(self._features(first), wanted, strict=True))
 
     def _features(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        side = pictures.shape[-1]
-        left, top, right, bottom = (round(edge * side) for edge in FACE_BOX)
-        x = functional.interpolate(pictures[..., top:bottom, left:right], FACE_SIZE, mode="bilinear")
+        x = face_window(pictures)
         features = []
         for level in self.encoder.stem:
             x = level(x)
             features.append(x)
         return [*features, self.encoder.read(x)[-1].transpose(1, 2)[..., None]]
+
+
+def face_window(pictures: torch.Tensor) -> torch.Tensor:
+    """What the image encoder sees of canonical frames (n, 3, s, s): (n, 3, 112, 112), differentiable."""
+    side = pictures.shape[-1]
+    left, top, right, bottom = (round(edge * side) for edge in FACE_BOX)
+    return functional.interpolate(pictures[..., top:bottom, left:right], FACE_SIZE, mode="bilinear")
 
 
 def _unit_distance(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
