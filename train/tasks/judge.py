@@ -31,7 +31,7 @@ class JudgeConfig:
     start: Path | None = None
     margin: float = 0.3
     strength: float = 0.5
-    "Of the changes of light, colour, focus and noise; at 1 no expression was learnt in the first ten thousand pictures."
+    "Of the changes of light, colour, focus and noise; at 1 no expression was learnt in ten thousand pictures."
     margin_steps: int = 3000
     pair_weight: float = 0.5
     pair_steps: int = 1000
