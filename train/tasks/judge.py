@@ -124,7 +124,7 @@ class JudgeTask(Task):
     @staticmethod
     def _trait_error(model: Any, embedding: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         read = model["traits"](embedding * embedding.shape[-1] ** 0.5)  # entries of about one
-        return (read - wanted[:, None]).square().mean() * 2
+        return (read - wanted[:, None]).square().mean() * 12
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Verification and attribute accuracy on held-out people under the other look."""
