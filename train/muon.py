@@ -57,13 +57,21 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
-    """Move the singular values of (m, n) to about 1 by Newton-Schulz iterations in bfloat16."""
-    a, b, c = _COEFFICIENTS
-    x = matrix.bfloat16()
-    is_tall = x.shape[0] > x.shape[1]
-    x = x.T if is_tall else x
+    """Move the singular values of (m, n) to about 1 by Newton-Schulz iterations.
+
+    Every iteration multiplies by a polynomial in the Gram matrix, so the small square matrices are iterated and the
+    wide one, a kernel of nine times as many columns as rows, is multiplied twice in all.
+    """
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T.float() if is_tall else matrix.float()
     x = x / (x.norm() + 1e-7)
+    gram = x @ x.T
+    identity = torch.eye(len(gram), device=x.device)
+    product = identity
     for _ in range(_ITERATIONS):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
+        a, b, c = _COEFFICIENTS
+        factor = a * identity + b * gram + c * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return x.T if is_tall else x
