@@ -57,21 +57,36 @@ class Muon(torch.optim.AdamW):
 
 
 def orthogonalised(matrix: torch.Tensor) -> torch.Tensor:
-    """Move the singular values of (m, n) to about 1 by Newton-Schulz iterations.
-
-    Every iteration multiplies by a polynomial in the Gram matrix, so the small square matrices are iterated and the
-    wide one, a kernel of nine times as many columns as rows, is multiplied twice in all.
-    """
+    """Move the singular values of (m, n) to about 1 by Newton-Schulz iterations."""
     is_tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T.float() if is_tall else matrix.float()
+    x = matrix.T if is_tall else matrix
     x = x / (x.norm() + 1e-7)
+    x = _iterate_gram(x) if x.shape[1] > 2 * x.shape[0] else _iterate(x)
+    return x.T if is_tall else x
+
+
+def _iterate(x: torch.Tensor) -> torch.Tensor:
+    a, b, c = _COEFFICIENTS
+    x = x.bfloat16()
+    for _ in range(_ITERATIONS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def _iterate_gram(x: torch.Tensor) -> torch.Tensor:
+    """The same for wide matrices, such as kernels with nine times as many columns as rows.
+
+    Every iteration multiplies by a polynomial in the Gram matrix: the small squares are iterated and the wide matrix is
+    multiplied twice in all. In float32, for an eigenvalue that rounding makes negative grows without end.
+    """
+    a, b, c = _COEFFICIENTS
+    x = x.float()
     gram = x @ x.T
     identity = torch.eye(len(gram), device=x.device)
     product = identity
     for _ in range(_ITERATIONS):
-        a, b, c = _COEFFICIENTS
         factor = a * identity + b * gram + c * gram @ gram
         product = factor @ product
         gram = factor @ gram @ factor
-    x = product @ x
-    return x.T if is_tall else x
+    return product @ x

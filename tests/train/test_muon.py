@@ -21,6 +21,13 @@ def test_singular_values_come_near_one(shape):
     assert (after > 0.5).all() and (after < 1.3).all()
 
 
+def test_hardly_any_rank_does_not_blow_up():
+    torch.manual_seed(0)
+    for shape in ((64, 640), (64, 64)):
+        flat = torch.randn(shape[0], 2) @ torch.randn(2, shape[1]) + 1e-5 * torch.randn(shape)
+        assert torch.linalg.svdvals(orthogonalised(flat).float()).max() < 1.4
+
+
 class _Net(nn.Module):
     def __init__(self):
         super().__init__()
