@@ -258,7 +258,8 @@ class FaceLooks(nn.Module):
         """Mean distance of pictures (n, 3, s, s) in [-1, 1] in the canonical frame; gradients reach the first."""
         with torch.no_grad():
             wanted = self._features(second)
-        return sum(_unit_distance(a, b) for a, b in zip(self._features(first), wanted, strict=True))
+        distances = [_unit_distance(a, b) for a, b in zip(self._features(first), wanted, strict=True)]
+        return torch.stack(distances).sum()
 
     def _features(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         x = face_window(pictures)
