@@ -12,6 +12,11 @@ from faces import vocabulary
 from train.data.cache import write_cache
 from train.data.shards import ShardDataset
 
+CARD = {
+    "data": "Heads rendered from MakeHuman's CC0 assets by `mien heads`; none of them is a real person.",
+    "data_licence": "CC0-1.0",
+}
+"""What the card of a network says that learnt from these heads."""
 _FIELDS = ("image", "parsing", "landmarks")
 
 

@@ -20,7 +20,7 @@ from faces import vocabulary
 from faces.alignment import FACE_BOX, FACE_SIZE
 from pipelines.portrait.encoder import FaceEncoder
 from train.augment import appearance, erase, jitter_matrix
-from train.data.heads import HeadArrays
+from train.data.heads import CARD, HeadArrays
 from train.data.traits import TraitKind, identity_traits
 from train.draws import Draws
 from train.margin import AngularMargin, contrastive, verification
@@ -154,6 +154,10 @@ class EncoderTask(Task):
         heads = HeadArrays(self.config.heldout)
         embedding = embed(model["tower"], heads.image)
         return verification(embedding, torch.from_numpy(heads.identity))
+
+    def describe(self) -> dict[str, str]:
+        """Say where the data come from."""
+        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the tower in fp16."""

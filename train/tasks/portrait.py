@@ -31,7 +31,7 @@ from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.cache import ArrayCache
-from train.data.heads import HeadArrays
+from train.data.heads import CARD, HeadArrays
 from train.data.portraits import latent_cache, mirrored_labels, reference_cache, reference_side
 from train.draws import Draws
 from train.grid import save_grid
@@ -386,6 +386,10 @@ class PortraitTask(Task):
             ).images
             rows.append((images * 255).round().astype(np.uint8))
         save_grid(path, rows)
+
+    def describe(self) -> dict[str, str]:
+        """Say where the data come from."""
+        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the whole pipeline in fp16, as `from_pretrained` reads it."""

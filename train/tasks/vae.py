@@ -21,7 +21,7 @@ from faces import vocabulary
 from faces.alignment import FACE_BOX, FACE_SIZE
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.encoder import FaceEncoder
-from train.data.heads import HeadArrays
+from train.data.heads import CARD, HeadArrays
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
 from train.tasks import Task, frozen
@@ -184,6 +184,10 @@ class VaeTask(Task):
     @staticmethod
     def _save_sheet(image: torch.Tensor, rebuilt: torch.Tensor, path: Path) -> None:
         save_grid(path, [to_uint8(image), to_uint8(rebuilt)])
+
+    def describe(self) -> dict[str, str]:
+        """Say where the data come from."""
+        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the autoencoder in fp16, with the mean and deviation of each latent channel in its config."""
