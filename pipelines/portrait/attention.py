@@ -142,11 +142,8 @@ class IdentityProcessor:
     def _attend(
         self, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None
     ) -> torch.Tensor:
-        if torch.is_grad_enabled() and not is_accelerator(query.device):
-            # On a CPU the backward pass of the fused kernel takes longer than the rest of a small UNet.
-            out = (_probabilities(query, key, mask).to(value.dtype) @ value).transpose(1, 2)
-        elif self._attention_backend is None:
-            out = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2)
+        if self._attention_backend is None:
+            out = attend(query, key, value, mask).transpose(1, 2)
         else:
             query, key, value = (x.transpose(1, 2) for x in (query, key, value))
             out = dispatch_attention_fn(query, key, value, mask, backend=self._attention_backend)
@@ -167,6 +164,18 @@ class IdentityProcessor:
             return None
         mask = attn.prepare_attention_mask(mask, source.shape[1], source.shape[0])
         return mask.view(source.shape[0], attn.heads, -1, mask.shape[-1])
+
+
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Scaled dot product attention of (b, heads, n, d), fused unless a CPU trains.
+
+    There the backward pass of the fused kernel takes longer than the rest of a small UNet.
+    """
+    if torch.is_grad_enabled() and not is_accelerator(query.device):
+        return _probabilities(query, key, mask).to(value.dtype) @ value
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
 def _probabilities(

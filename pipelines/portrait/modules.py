@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 from faces import vocabulary
-from pipelines.portrait.attention import IdentityAttention, attention_layers
+from pipelines.portrait.attention import IdentityAttention, attend, attention_layers
 
 Variant = Literal["faceid", "faceid_plus", "faceid_plusv2", "portrait", "consistentid"]
 VARIANTS: tuple[Variant, ...] = ("faceid", "faceid_plus", "faceid_plusv2", "portrait", "consistentid")
@@ -52,7 +52,7 @@ class PerceiverAttention(nn.Module):
         query, key, value = (
             x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (self.to_q(latents), key, value)
         )
-        out = functional.scaled_dot_product_attention(query, key, value)
+        out = attend(query, key, value)
         return self.to_out(out.transpose(1, 2).flatten(2))
 
 

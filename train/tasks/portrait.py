@@ -157,8 +157,9 @@ class PortraitTask(Task):
             }
         model = nn.ModuleDict(parts)
         if not torch.accelerator.is_available():
-            # Plain products in self-attention too; see `IdentityProcessor` on the fused kernel.
+            # Plain products in the other layers too; see `pipelines.portrait.attention.attend`.
             model["unet"].set_attn_processor(AttnProcessor())
+            model["text_encoder"].set_attn_implementation("eager")
         install_identity_attention(model["unet"], model["conditioner"].attention)
         if config.adapter_only:
             model["text_encoder"].requires_grad_(False)
