@@ -67,7 +67,7 @@ def test_too_few_people_and_missing_files_are_refused(tmp_path, people):
         fit_prior(np.eye(4)[:2])
     with pytest.raises(ValueError, match="finite"):
         fit_prior(np.full((5, 4), np.nan))
-    with pytest.raises(FileNotFoundError, match="fit_prior"):
+    with pytest.raises(FileNotFoundError, match="missing; make it with `python -m gen.prior"):
         IdentityPrior.load(tmp_path)
     save_file({"mean": np.zeros(3, np.float32)}, tmp_path / FILE)
     with pytest.raises(ValueError, match="lacks components"):

@@ -192,7 +192,8 @@ def test_guidance_of_one_ignores_the_negative_prompt(pipe):
 @pytest.mark.parametrize("merge_step", [-1, 0, 2, 9])
 def test_parts_are_merged_after_the_merge_step(pipe, merge_step):
     people = toy_people(pipe, 1)
-    plain, merged, _, _ = pipe.encode_conditions(["a man"], [""], people)
+    with torch.no_grad():  # with gradients a CPU takes other kernels, equal to rounding only
+        plain, merged, _, _ = pipe.encode_conditions(["a man"], [""], people)
     assert torch.equal(plain[0], merged[0]) and not torch.equal(plain[1], merged[1])
     used, seen = [], []
 
