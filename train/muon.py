@@ -19,13 +19,8 @@ _MATCHED_RMS = 0.2
 class Muon(torch.optim.AdamW):
     """AdamW whose groups with `orthogonal` set are stepped by Muon; their `betas[0]` is the momentum.
 
-    Args:
-        groups: as AdamW's, each with a bool `orthogonal`.
-        **settings: as AdamW's.
+    The arguments are AdamW's; every group holds a bool `orthogonal`.
     """
-
-    def __init__(self, groups: list[dict[str, Any]], **settings: Any) -> None:
-        super().__init__(groups, **settings)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
