@@ -23,7 +23,7 @@ _LEFT_EYE, _RIGHT_EYE, _OUTER_LIPS = slice(36, 42), slice(42, 48), slice(48, 60)
 
 
 def anchor_points(landmarks: np.ndarray) -> np.ndarray:
-    """Reduce 68 landmarks (68, 2) to the centres of both eyes and of the outer lips, (3, 2)."""
+    """Reduce 68 landmarks (68, d) to the centres of both eyes and of the outer lips, (3, d)."""
     parts = (landmarks[_LEFT_EYE], landmarks[_RIGHT_EYE], landmarks[_OUTER_LIPS])
     return np.stack([part.mean(0) for part in parts]).astype(np.float64)
 

@@ -17,7 +17,7 @@ from faces import alignment, vocabulary
 from faces.backends import FaceBackend, create_backend
 from faces.detection import MIN_FACE, Detection, overlap
 from faces.images import ImageError, ImageSource, describe, open_image
-from faces.networks import PerceptionNet
+from faces.networks import PerceptionNet, network_input
 
 _BOX_CENTRE, _BOX_SIDE = (0.5, 0.52), 0.59
 """Where the box of a cascade lies in the canonical frame: medians over rendered heads."""
@@ -186,7 +186,7 @@ class FaceAnalyzer:
         points, labels = [], []
         for start in range(0, len(frames), _BATCH):
             seen = alignment.resize_frame(frames[start : start + _BATCH], self.network.size)
-            batch = torch.from_numpy(seen).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            batch = network_input(torch.from_numpy(seen).to(device))
             out = self.network(batch)
             logits = functional.interpolate(out["parsing"].float(), size=(size, size), mode="bilinear")
             points.append((out["landmarks"].float() * size).cpu().numpy())

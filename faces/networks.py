@@ -17,6 +17,11 @@ from faces import vocabulary
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 
+def network_input(images: torch.Tensor) -> torch.Tensor:
+    """(n, h, w, 3) uint8 -> (n, 3, h, w) float32 in [-1, 1], which every network of Mien reads."""
+    return images.permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
 class FaceNetwork(nn.Module):
     """A network that is saved as a config and safetensors (fp16 on disk) and rebuilt from them.
 

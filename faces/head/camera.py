@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from faces.alignment import ANCHORS
-from faces.head.landmarks import EYES, MOUTH
+from faces.alignment import ANCHORS, anchor_points
 from faces.head.spec import Camera
 
 
@@ -23,9 +22,7 @@ def projection(camera: Camera, landmarks: np.ndarray) -> tuple[np.ndarray, np.nd
     eye = np.array([0.0, target[1] + 0.05, target[2] + camera.distance])
     view = np.eye(4)
     view[:3, 3] = -eye
-    anchors = np.stack(
-        [landmarks[EYES[0]].mean(axis=0), landmarks[EYES[1]].mean(axis=0), landmarks[MOUTH].mean(axis=0)]
-    )
+    anchors = anchor_points(landmarks)
     flat = (anchors - eye)[:, :2] / -(anchors - eye)[:, 2:]  # on the plane at distance 1, y up
     flat = flat * [1, -1]
     # Scale and shift by least squares onto the template; a roll of the head stays in the picture.

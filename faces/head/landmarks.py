@@ -21,8 +21,6 @@ _MIRROR = {
 }  # fmt: skip
 
 JAW = slice(0, 17)
-EYES = (slice(36, 42), slice(42, 48))
-MOUTH = slice(48, 60)
 
 
 def landmark_vertices(assets: HeadAssets) -> np.ndarray:

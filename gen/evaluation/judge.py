@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from faces import vocabulary
+from faces.networks import network_input
 
 if TYPE_CHECKING:
     from torch import nn
@@ -79,7 +80,7 @@ class Judge:
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(images[start : start + _BATCH])).to(self.device)
-            output = self.network(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
+            output = self.network(network_input(batch))
             parts.append({name: value.float().cpu().numpy() for name, value in output.items()})
         if not parts:
             raise ValueError("judge: no image to measure")

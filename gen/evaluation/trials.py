@@ -118,7 +118,12 @@ def meet(pipe: Any, heldout: HeldOut, heads: Iterable[int], settings: Settings) 
 
 
 def make_portraits(
-    pipe: Any, people: Mapping[int, Any], trials: Sequence[Trial], settings: Settings, title: str
+    pipe: Any,
+    people: Mapping[int, Any],
+    trials: Sequence[Trial],
+    settings: Settings,
+    title: str,
+    **options: Any,
 ) -> np.ndarray:
     """Make one portrait a trial, in batches, each from its own seed: (n, h, w, 3) uint8.
 
@@ -128,6 +133,7 @@ def make_portraits(
         trials: what to make.
         settings: how progress is told.
         title: what progress is told.
+        **options: further arguments of the pipeline's call, such as `guidance_scale`.
     """
     portraits = []
     for start in range(0, len(trials), BATCH):
@@ -140,6 +146,7 @@ def make_portraits(
             num_inference_steps=STEPS,
             generator=[noise_generator(trial.seed) for trial in batch],
             output_type="np",
+            **options,
         )
         portraits.append((np.asarray(output.images) * 255).round().clip(0, 255).astype(np.uint8))
     settings.progress(title, 1.0)

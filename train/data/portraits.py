@@ -15,6 +15,7 @@ import torch
 from torch.nn import functional
 
 from faces import vocabulary
+from faces.networks import network_input
 from train.data.cache import ArrayCache, write_cache
 from train.data.heads import HeadArrays
 
@@ -40,7 +41,10 @@ def latent_cache(heads: HeadArrays, folder: Path, vae, mirror: bool = True, batc
     def make(indices: range) -> dict[str, np.ndarray]:
         sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            latents = [vae.encode(_pixels(image)).latent_dist.mean.float() for image, _ in sides]
+            latents = [
+                vae.encode(network_input(torch.from_numpy(image))).latent_dist.mean.float()
+                for image, _ in sides
+            ]
         return {
             "latents": torch.stack([(x - mean) / std for x in latents], dim=1).half().numpy(),
             "part_masks": np.stack([part_masks(parsing) for _, parsing in sides], axis=1),
@@ -107,10 +111,6 @@ def _side(heads: HeadArrays, indices: range, mirrored: bool) -> tuple[np.ndarray
     if mirrored:
         return np.ascontiguousarray(image[:, :, ::-1]), vocabulary.flip_parsing(parsing)
     return np.ascontiguousarray(image), np.ascontiguousarray(parsing)
-
-
-def _pixels(image: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(image).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _digest(module: torch.nn.Module) -> str:

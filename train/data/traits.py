@@ -7,8 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from faces import vocabulary
+from faces.alignment import anchor_points
 from faces.head.assets import load_assets
-from faces.head.landmarks import EYES, MOUTH, landmark_vertices
+from faces.head.landmarks import landmark_vertices
 from faces.head.morph import MorphModel
 from faces.head.spec import Identity
 from train.data.heads import HeadArrays
@@ -76,8 +77,7 @@ def _shape_components(people: list[dict[str, Any]]) -> np.ndarray:
     rows = np.empty((len(people), len(face) * 3), np.float32)
     for row, person in zip(rows, people, strict=True):
         vertices = model.neutral(Identity(**person), _AGE)
-        points = vertices[landmarks]
-        anchors = np.stack([points[EYES[0]].mean(0), points[EYES[1]].mean(0), points[MOUTH].mean(0)])
+        anchors = anchor_points(vertices[landmarks])
         span = np.linalg.norm(anchors[:, :2] - anchors[:, :2].mean(0))
         row[:] = ((vertices[face] - anchors.mean(0)) / span).ravel()
     rows -= rows.mean(axis=0)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from faces import vocabulary
 from faces.alignment import FACE_BOX, FACE_SIZE
+from faces.networks import network_input
 from pipelines.portrait.encoder import FaceEncoder
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import CARD, HeadArrays
@@ -128,7 +129,7 @@ class EncoderTask(Task):
         # Parts are simpler than faces: a share of the batch teaches them.
         alone = views[: max(1, round(len(views) * self.config.part_share)), 2]
         pixels = torch.cat([views[:, :2].flatten(0, 1), alone])
-        out = model["tower"](normalise(pixels), output_hidden_states=True)
+        out = model["tower"](network_input(pixels), output_hidden_states=True)
         whole = out.image_embeds.float()[: 2 * len(views)]
         embedding = functional.normalize(whole, dim=-1).unflatten(0, (-1, 2))
         pairs = contrastive(embedding[:, 0], embedding[:, 1])
@@ -186,11 +187,6 @@ def face_crop(image: np.ndarray, jitter: np.ndarray | None = None) -> np.ndarray
     )
 
 
-def normalise(image: torch.Tensor) -> torch.Tensor:
-    """(n, h, w, 3) uint8 -> (n, 3, h, w) in [-1, 1], as the bundled feature extractor does."""
-    return image.permute(0, 3, 1, 2).float() / 127.5 - 1
-
-
 @torch.no_grad()
 def embed(tower: FaceEncoder, images: np.ndarray, batch: int = 64) -> torch.Tensor:
     """Unit-length identity embeddings of aligned portraits (n, s, s, 3) uint8."""
@@ -198,5 +194,5 @@ def embed(tower: FaceEncoder, images: np.ndarray, batch: int = 64) -> torch.Tens
     parts = []
     for start in range(0, len(images), batch):
         crops = np.stack([face_crop(image) for image in images[start : start + batch]])
-        parts.append(tower(normalise(torch.from_numpy(crops).to(device))).image_embeds.float().cpu())
+        parts.append(tower(network_input(torch.from_numpy(crops).to(device))).image_embeds.float().cpu())
     return functional.normalize(torch.cat(parts), dim=-1)

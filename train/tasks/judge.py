@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from faces.networks import JudgeNet
+from faces.networks import JudgeNet, network_input
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays, attribute_arrays
 from train.data.traits import TraitKind, identity_traits
@@ -92,7 +92,7 @@ class JudgeTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Pairs, ArcFace and the attributes, each scaled to be about one at the start."""
         views = batch["views"].flatten(0, 1)
-        out = model["judge"](views.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        out = model["judge"](network_input(views))
         out = {name: value.float() for name, value in out.items()}
         embedding = out["embedding"].unflatten(0, (-1, 2))
         identity = batch["identity"].repeat_interleave(2)
@@ -113,7 +113,7 @@ class JudgeTask(Task):
                 out["hair_style"], wanted["hair_style"], label_smoothing=0.05
             ),
             "pose": (out["pose"] - wanted["pose"]).abs().mean() / 8,
-            "age": (out["age"] - wanted["age"]).abs().mean() / 15,
+            "age": (out["age"] - wanted["age"]).abs().mean() / 6,
             "gender": functional.binary_cross_entropy_with_logits(out["gender"], wanted["gender"]),
             "skin_tone": (out["skin_tone"] - wanted["skin_tone"]).abs().mean() * 2,
             "au": (out["au"] - wanted["au"]).square().mean() * 8,
@@ -150,5 +150,5 @@ def look(judge: JudgeNet, images: np.ndarray, batch: int = 64) -> dict[str, torc
     parts = []
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
-        parts.append(judge(chunk.permute(0, 3, 1, 2).float() / 127.5 - 1))
+        parts.append(judge(network_input(chunk)))
     return {name: torch.cat([part[name].float().cpu() for part in parts]) for name in parts[0]}

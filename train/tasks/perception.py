@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from faces import vocabulary
-from faces.networks import PerceptionNet
+from faces.networks import PerceptionNet, network_input
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import HeadArrays
 from train.draws import Draws
@@ -72,7 +72,7 @@ class PerceptionTask(Task):
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Mean point distance in shares of the frame, and cross-entropy."""
-        out = model(batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1)
+        out = model(network_input(batch["image"]))
         wanted = batch["landmarks"]
         inside = ((wanted > 0) & (wanted < 1)).all(dim=-1)
         distance = (out["landmarks"].float() - wanted).square().sum(dim=-1).add(1e-8).sqrt()
@@ -88,7 +88,7 @@ class PerceptionTask(Task):
         points, classes = [], []
         for start in range(0, len(heads), 64):
             chunk = torch.from_numpy(heads.image[start : start + 64]).to(device)
-            out = model(chunk.permute(0, 3, 1, 2).float() / 127.5 - 1)
+            out = model(network_input(chunk))
             points.append(out["landmarks"].cpu().numpy() * size)
             classes.append(out["parsing"].argmax(dim=1).cpu().numpy())
         points, classes = np.concatenate(points), np.concatenate(classes)

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from faces import vocabulary
 from faces.alignment import FACE_BOX, FACE_SIZE
+from faces.networks import network_input
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.encoder import FaceEncoder
 from train.data.heads import CARD, HeadArrays
@@ -127,7 +128,7 @@ class VaeTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Weighted L1, gradients at three scales, structure, KL, and the adversary in stage two."""
         config = self.config
-        image = batch["image"].permute(0, 3, 1, 2).float() / 127.5 - 1
+        image = network_input(batch["image"])
         weight = (batch["weight"] / batch["weight"].mean(dim=(1, 2), keepdim=True))[:, None]
         posterior = model["vae"].encode(image).latent_dist
         latents = posterior.mean + posterior.std * draws.normal(*posterior.mean.shape[1:])
