@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from faces.networks import JudgeNet, network_input
 from train.augment import appearance, erase, jitter_matrix
-from train.data.heads import HeadArrays, attribute_arrays
+from train.data.heads import CARD, HeadArrays, attribute_arrays
 from train.data.traits import TraitKind, identity_traits
 from train.draws import Draws
 from train.margin import AngularMargin, contrastive, verification
@@ -137,6 +137,12 @@ class JudgeTask(Task):
         numbers["yaw_mae"] = float((out["pose"] - truth["pose"])[:, 0].abs().mean())
         numbers["age_mae"] = float((out["age"] - truth["age"]).abs().mean())
         return numbers
+
+    def describe(self) -> dict[str, str]:
+        """Say where the data come from."""
+        return CARD | {
+            "intended_use": "Scoring what Mien generates. It takes no part in making or choosing pictures."
+        }
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the judge in fp16."""

@@ -15,7 +15,7 @@ from torch.nn import functional
 from faces import vocabulary
 from faces.networks import PerceptionNet, network_input
 from train.augment import appearance, erase, jitter_matrix
-from train.data.heads import HeadArrays
+from train.data.heads import CARD, HeadArrays
 from train.draws import Draws
 from train.tasks import Task
 
@@ -95,6 +95,10 @@ class PerceptionTask(Task):
         eyes = np.linalg.norm(heads.landmarks[:, 36] - heads.landmarks[:, 45], axis=1)
         error = np.linalg.norm(points - heads.landmarks, axis=2).mean(axis=1) / eyes
         return {"nme": float(error.mean()), "miou": _mean_iou(classes, heads.parsing[:, ::2, ::2])}
+
+    def describe(self) -> dict[str, str]:
+        """Say where the data come from."""
+        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""
