@@ -14,7 +14,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, ProjectConfiguration
+from accelerate.utils import (
+    DistributedDataParallelKwargs,
+    DistributedType,
+    InitProcessGroupKwargs,
+    ProjectConfiguration,
+)
 from torch import nn
 
 from train.config import TrainConfig
@@ -36,6 +41,16 @@ def make_accelerator(config: TrainConfig, folder: Path, cpu: bool = False) -> Ac
             InitProcessGroupKwargs(timeout=timedelta(hours=2)),
         ],
     )
+
+
+def require_whole_matrices(config: TrainConfig, distributed_type: DistributedType) -> None:
+    """Refuse Muon where a process holds parts of a matrix only: its steps need the whole; raises ValueError."""
+    sharded = distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
+    if config.optimizer.kind == "muon" and sharded:
+        raise ValueError(
+            "optimizer.kind=muon: a sharded run (FSDP2, DeepSpeed) holds no whole matrices; set "
+            "optimizer.kind=adamw with its own optimizer.lr, or launch with train/configs/multi_gpu.yaml"
+        )
 
 
 def enable_gradient_checkpointing(model: nn.Module) -> None:

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
+from accelerate.utils import DistributedType
 from torch import nn
 
-from train.config import OptimizerConfig
+from train.config import OptimizerConfig, TrainConfig
+from train.launch import require_whole_matrices
 from train.muon import Muon, orthogonalised
 from train.optimizer import make_optimizer, parameter_groups
 from train.tasks import Task
+from train.tasks.perception import PerceptionConfig
 
 
 @pytest.mark.parametrize("shape", [(8, 40), (40, 8), (16, 16)])
@@ -81,3 +85,12 @@ def test_state_is_restored_whole():
         one.step()
         other.step()
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("sharded", [DistributedType.FSDP, DistributedType.DEEPSPEED])
+def test_muon_refuses_sharded_runs(sharded):
+    muon = TrainConfig(name="a", task=PerceptionConfig(), optimizer=OptimizerConfig(kind="muon"))
+    require_whole_matrices(muon, DistributedType.MULTI_GPU)
+    require_whole_matrices(replace(muon, optimizer=OptimizerConfig()), sharded)
+    with pytest.raises(ValueError, match="optimizer.kind=adamw"):
+        require_whole_matrices(muon, sharded)
