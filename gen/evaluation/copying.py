@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the held-out heads")
     arguments = parser.parse_args()
     pipe = PortraitPipeline.from_pretrained(str(arguments.model))
+    pipe.set_progress_bar_config(disable=True)
     value, count = _measured(
         pipe, heldouts.load(arguments.data), Judge.bundled(), Settings(model=str(arguments.model))
     )
