@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+
+from faces.provenance import Provenance, save_image
 
 
 def to_uint8(images: torch.Tensor) -> np.ndarray:
@@ -16,13 +16,14 @@ def to_uint8(images: torch.Tensor) -> np.ndarray:
 
 
 def save_grid(path: Path, rows: list[np.ndarray], gap: int = 2) -> None:
-    """Write rows of (n, h, w, 3) uint8 pictures as one PNG, under a temporary name first."""
+    """Write rows of (n, h, w, 3) uint8 pictures as one PNG that says a network drew it."""
     tallest = max(len(row) for row in rows)
     height, width = rows[0].shape[1:3]
     sheet = np.full((len(rows) * (height + gap) - gap, tallest * (width + gap) - gap, 3), 255, np.uint8)
     for r, row in enumerate(rows):
         for c, picture in enumerate(row):
             sheet[r * (height + gap) :, c * (width + gap) :][:height, :width] = picture
-    part = path.with_name(path.name + ".part")
-    Image.fromarray(sheet).save(part, "png")
-    os.replace(part, path)
+    made = Provenance(
+        digital_source_type="trainedAlgorithmicMedia", pipeline="train", model=path.parents[1].name
+    )
+    save_image(sheet, path, made)
