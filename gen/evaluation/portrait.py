@@ -26,7 +26,7 @@ from gen.evaluation.judge import Judge, Measurements, require_independent
 from gen.evaluation.training_set import TrainingSet
 from gen.evaluation.trials import SEED, Trial, look_trials, make_portraits, meet, state_trials
 
-QUICK_HEADS, QUICK_LOOKS = 48, 32
+QUICK_HEADS, QUICK_LOOKS = 40, 24
 """Heads of a quick run, and how many of them get a new look too; a full run makes two portraits of every head."""
 FOUND = 0.98
 QUICK_REPEATS, REPEATS = 3, 9
