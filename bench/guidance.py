@@ -8,10 +8,8 @@ python -m bench.guidance data/dev/heldout --guidance 1.5 2.5 4 --identity 1 1.3
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -48,14 +46,13 @@ def main() -> None:
     table = Table("guidance", "identity", *COLUMNS, title=f"{arguments.model}, {len(people)} heads")
     for guidance, identity in product(arguments.guidance, arguments.identity):
         options = {"guidance_scale": guidance, "identity_scale": identity}
-        seen = [judge.measure(_draw(pipe, people, trials, settings, options)) for trials in sets]
+        seen = [
+            judge.measure(make_portraits(pipe, people, trials, settings, "portraits", **options))
+            for trials in sets
+        ]
         numbers = _scores(heads, renders, sets, seen)
         table.add_row(f"{guidance:g}", f"{identity:g}", *(f"{number:.2f}" for number in numbers))
     Console().print(table)
-
-
-def _draw(pipe: Any, people: Any, trials: Sequence[Trial], settings: Settings, options: Any) -> np.ndarray:
-    return make_portraits(pipe, people, trials, settings, "portraits", **options)
 
 
 def _scores(

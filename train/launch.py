@@ -14,14 +14,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import (
-    DistributedDataParallelKwargs,
-    DistributedType,
-    InitProcessGroupKwargs,
-    ProjectConfiguration,
-)
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, ProjectConfiguration
 from torch import nn
 
+from train.checkpoint import is_sharded
 from train.config import TrainConfig
 
 
@@ -43,10 +39,9 @@ def make_accelerator(config: TrainConfig, folder: Path, cpu: bool = False) -> Ac
     )
 
 
-def require_whole_matrices(config: TrainConfig, distributed_type: DistributedType) -> None:
+def require_whole_matrices(config: TrainConfig, accelerator: Accelerator) -> None:
     """Refuse Muon where a process holds parts of a matrix only: its steps need the whole; raises ValueError."""
-    sharded = distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED)
-    if config.optimizer.kind == "muon" and sharded:
+    if config.optimizer.kind == "muon" and is_sharded(accelerator):
         raise ValueError(
             "optimizer.kind=muon: a sharded run (FSDP2, DeepSpeed) holds no whole matrices; set "
             "optimizer.kind=adamw with its own optimizer.lr, or launch with train/configs/multi_gpu.yaml"

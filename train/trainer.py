@@ -60,7 +60,7 @@ class Trainer:
         self.config, self.task = config, task
         self.folder = Path(runs) / config.name
         self.accelerator = launch.make_accelerator(config, self.folder, cpu)
-        launch.require_whole_matrices(config, self.accelerator.distributed_type)
+        launch.require_whole_matrices(config, self.accelerator)
         self.share = order.Share(
             batch_size=config.batch_size,
             rank=self.accelerator.process_index,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -87,10 +89,14 @@ def test_state_is_restored_whole():
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 
+def _launched(kind: DistributedType) -> Any:
+    return SimpleNamespace(distributed_type=kind)
+
+
 @pytest.mark.parametrize("sharded", [DistributedType.FSDP, DistributedType.DEEPSPEED])
 def test_muon_refuses_sharded_runs(sharded):
     muon = TrainConfig(name="a", task=PerceptionConfig(), optimizer=OptimizerConfig(kind="muon"))
-    require_whole_matrices(muon, DistributedType.MULTI_GPU)
-    require_whole_matrices(replace(muon, optimizer=OptimizerConfig()), sharded)
+    require_whole_matrices(muon, _launched(DistributedType.MULTI_GPU))
+    require_whole_matrices(replace(muon, optimizer=OptimizerConfig()), _launched(sharded))
     with pytest.raises(ValueError, match="optimizer.kind=adamw"):
-        require_whole_matrices(muon, sharded)
+        require_whole_matrices(muon, _launched(sharded))
