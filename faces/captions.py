@@ -131,6 +131,14 @@ def refuse_minors(text: str) -> None:
         )
 
 
+def stated_age_band(text: str) -> str | None:
+    """Name the age band of `vocabulary.AGE_BANDS` that a caption or prompt of this module names, if any."""
+    for band, wordings in _AGES.items():
+        if any(re.search(rf"\b{wording}\b", text) for wording in wordings):
+            return band
+    return None
+
+
 def caption(labels: Mapping[str, Any], rng: np.random.Generator) -> str:
     """Describe the labels of a head in varied words, with random omissions and order.
 

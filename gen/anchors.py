@@ -25,6 +25,9 @@ from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
 
 FOLDER = "plan/identities"
+CHOICE = 64
+"""Draws from the prior of which the one that is least like the identities so far becomes a candidate: plain draws
+fill the space unevenly, and portraits of neighbours soon look like one person."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,7 +137,8 @@ def _find_batch(
         waiting = [slot for slot in slots if slot.id not in found]
         if not waiting:
             break
-        for slot, anchor, reason in _candidates(waiting, attempt, rules, studio, prior):
+        known = [other.embedding for other in [*before, *found.values()]]
+        for slot, anchor, reason in _candidates(waiting, attempt, known, rules, studio, prior):
             known = [other.embedding for other in [*before, *found.values()]]
             reason = reason or _is_known(anchor, known, rules, prior)
             if reason:
@@ -153,10 +157,17 @@ def _find_batch(
 
 
 def _candidates(
-    slots: Sequence[Slot], attempt: int, rules: Rules, studio: Studio, prior: IdentityPrior
+    slots: Sequence[Slot],
+    attempt: int,
+    known: Sequence[np.ndarray],
+    rules: Rules,
+    studio: Studio,
+    prior: IdentityPrior,
 ) -> list[tuple[Slot, Anchor, str]]:
     """Make one candidate portrait for every slot and measure who it shows."""
-    drawn = [prior.sample(seeds.stream(rules.seed, "identity", slot.id, attempt)) for slot in slots]
+    drawn: list[np.ndarray] = []
+    for slot in slots:
+        drawn.append(_draw(prior, seeds.stream(rules.seed, "identity", slot.id, attempt), [*known, *drawn]))
     noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt) for slot in slots]
     conditions = [studio.condition_on_embedding(embedding) for embedding in drawn]
     images = studio.make([slot.prompt for slot in slots], "", conditions, noise)
@@ -168,6 +179,12 @@ def _candidates(
         facts = {"seed": seed, "cosine_to_drawn": round(float(own @ embedding), 6)}
         candidates.append((slot, Anchor(id=slot.id, image=look.image, embedding=own, facts=facts), reason))
     return candidates
+
+
+def _draw(prior: IdentityPrior, rng: np.random.Generator, known: Sequence[np.ndarray]) -> np.ndarray:
+    """Draw an identity unlike the known ones: the best candidate (Mitchell, SIGGRAPH 1991)."""
+    drawn = np.stack([prior.sample(rng) for _ in range(CHOICE)])
+    return drawn[(drawn @ np.stack(known).T).max(axis=1).argmin()] if known else drawn[0]
 
 
 def _is_known(anchor: Anchor, others: list[np.ndarray], rules: Rules, prior: IdentityPrior) -> str:

@@ -112,6 +112,24 @@ def judge() -> TrainConfig:
 
 
 @recipe
+def age() -> TrainConfig:
+    """The age critic of portrait training; needs the autoencoder."""
+    from train.tasks.age import AgeConfig
+
+    return TrainConfig(
+        name="age",
+        task=AgeConfig(),
+        optimizer=OptimizerConfig(kind="muon", lr=2e-3, weight_decay=0.02, warmup=50),
+        batch_size=64,
+        steps=2000,
+        mixed_precision="bf16",
+        ema_decay=0.99,
+        seed=7,
+        validate_every=250,
+    )
+
+
+@recipe
 def portrait() -> TrainConfig:
     """The denoiser of `mini` with its text encoder and identity conditioner, on cross pairs."""
     from train.tasks.portrait import PortraitConfig

@@ -40,7 +40,9 @@ IMAGE_AXES: Axes = {
     "hair_colour": {SAME: 5, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
     "hair_style": {SAME: 6, **dict.fromkeys(HAIR_STYLES, 1)},
 }
-_MAX_RATE = 0.01
+_MAX_RATE = 0.05
+_ROOM = 6.0
+"""Identities times the share of training pairs above the limit, at most: a larger set has to stand closer."""
 
 
 class IdentitiesRecipe(Recipe):
@@ -63,8 +65,8 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 1 % (fewer in large sets) of the pairs of
-    different training identities exceed."""
+    """Largest cosine between two identities. By default what 5 % (in sets of more than 120: 6 / ids) of the pairs
+    of different training identities exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
@@ -213,7 +215,7 @@ class IdentitiesRecipe(Recipe):
     def _limit(self, prior: IdentityPrior) -> float:
         if self.max_similarity is not None:
             return self.max_similarity
-        return prior.cosine_at(min(_MAX_RATE, 0.5 / self.ids))
+        return prior.cosine_at(min(_MAX_RATE, _ROOM / self.ids))
 
     def _training_limit(self, prior: IdentityPrior) -> float:
         given = self.max_training_similarity

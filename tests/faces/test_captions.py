@@ -70,6 +70,15 @@ def test_every_attribute_is_sometimes_there_and_sometimes_not(wording: str) -> N
     assert 0.08 < named < 0.95
 
 
+def test_the_age_band_of_a_text_is_the_one_it_names() -> None:
+    for band, years in vocabulary.AGE_BANDS.items():
+        labels = LABELS | {"age_band": band, "age_years": years[0]}
+        found = [captions.stated_age_band(text) for text in many(labels)]
+        assert set(found) == {band, None}
+        assert 0.7 < found.count(band) / len(found) < 0.95
+    assert captions.stated_age_band("portrait of a woman, golden hair") is None
+
+
 def test_absent_things_are_not_claimed() -> None:
     texts = " ".join(many(LABELS | {"glasses": False, "gender": "man"}))
     assert "wearing glasses" not in texts and "full beard" not in texts and "blush" not in texts

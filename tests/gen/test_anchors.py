@@ -93,6 +93,16 @@ def test_all_pairs_and_all_training_identities_stay_below_the_limits(prior, tmp_
     assert read((tmp_path / anchors.FOLDER / "id3.png").read_bytes()).extra["id"] == "id3"
 
 
+def test_candidates_are_less_alike_than_plain_draws(prior, tmp_path, monkeypatch):
+    loose = {"count": 16, "max_similarity": 0.99, "max_training_similarity": 0.99}
+    nearest = {}
+    for choice in (1, anchors.CHOICE):
+        monkeypatch.setattr(anchors, "CHOICE", choice)
+        found, _ = find(tmp_path / str(choice), prior, **loose)
+        nearest[choice] = max(anchor.facts["nn_sim_in_set"] for anchor in found)
+    assert nearest[64] < nearest[1] - 0.1
+
+
 def test_a_planted_training_identity_and_a_planted_twin_are_turned_down(prior, tmp_path):
     plain, _ = find(tmp_path / "plain", prior, count=4, max_similarity=0.99, max_training_similarity=0.99)
     planted = {1: prior.training_embeddings[17], 3: plain[0].embedding}

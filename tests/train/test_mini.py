@@ -23,11 +23,13 @@ from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, part_masks, reference_side
 from train.draws import Draws
+from train.latent_age import LatentAge
 from train.margin import AngularMargin, contrastive, verification
+from train.tasks.age import AgeConfig, AgeTask
 from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
 from train.tasks.judge import JudgeConfig, JudgeTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask
-from train.tasks.portrait import PortraitConfig, PortraitTask
+from train.tasks.portrait import PortraitConfig, PortraitTask, _age_range
 from train.tasks.vae import FaceLooks, VaeConfig, VaeTask, structural_similarity
 
 SIZE = 128
@@ -325,7 +327,59 @@ def test_likeness_reaches_the_denoiser_and_not_the_networks_that_look(shards, fr
     assert _reached(model["unet"])
     assert not _reached(task.vae) and not _reached(task.image_encoder)
     wanted = torch.nn.functional.normalize(torch.randn(4, 32), dim=1)
-    clean, signal = torch.randn(4, 12, 16, 16), torch.full((4,), 0.5)
-    assert 0 < task._distance(clean, signal, wanted) < 2
-    assert task._distance(clean, torch.full((4,), 0.99), wanted) == 0
-    assert task._distance(clean, signal, torch.zeros(4, 32)) == 0
+    clean, usable = torch.randn(4, 12, 16, 16), torch.tensor([True, False, True, False])
+    assert 0 < task._distance(clean, usable, wanted) < 2
+    assert task._distance(clean, usable, wanted) == task._distance(clean[::2], usable[::2], wanted[::2])
+    assert task._distance(clean, torch.zeros(4, dtype=torch.bool), wanted) == 0
+
+
+def test_likeness_is_wanted_to_all_pictures_of_the_person_on_the_drawn_side(shards, frozen_parts):
+    task = _portrait_task(shards, frozen_parts, both_drop=0.0, identity_drop=0.0)
+    data = task.dataset()
+    rows = task._same_side(data.heads, 2, side=0, partner=2)
+    assert {data.heads.identity[row] for row in rows} == {data.heads.identity[2]}
+    assert {reference_side(row) for row in rows} == {0} and 2 in rows
+    person = task.sample(data, 2, np.random.default_rng(0))["person"]
+    assert np.linalg.norm(person) > 0.1
+    copying = _portrait_task(shards, frozen_parts, same_image=True)
+    assert copying._same_side(data.heads, 2, side=0, partner=2) == [2]
+
+
+def test_references_of_another_age_band_are_preferred(shards, frozen_parts):
+    heads = HeadArrays(shards)
+    of_person = {person: np.flatnonzero(heads.identity == person) for person in np.unique(heads.identity)}
+    for labels in heads.labels:
+        labels["age_band"] = "young"
+    three = np.concatenate([of_person[0], of_person[1][:1]])  # three pictures of one person
+    heads.identity, heads._people = np.where(np.isin(np.arange(8), three), 0, 1), [three, of_person[2]]
+    heads.labels[three[1]]["age_band"] = "elderly"
+    for share, allowed in ((1.0, {int(three[1])}), (0.0, {int(three[1]), int(three[2])})):
+        task = _portrait_task(shards, frozen_parts, other_age=share)
+        found = {tuple(task._partners(heads, int(three[0]), np.random.default_rng(k))) for k in range(8)}
+        assert {row for rows in found for row in rows} == allowed
+    # Everybody else is as old: all of them stay.
+    always = _portrait_task(shards, frozen_parts, other_age=1.0)
+    assert always._partners(heads, int(of_person[2][0]), np.random.default_rng(0)) == [int(of_person[2][1])]
+
+
+def test_age_critic_learns_years_and_is_loaded_by_the_portrait_task(shards, frozen_parts, tmp_path):
+    task = AgeTask(AgeConfig(shards=shards, heldout=shards, vae=frozen_parts["vae"], width=8))
+    model, _ = _one_loss(task)
+    assert len(_reached(model)) == len(list(model.parameters()))
+    task.export(model, tmp_path)
+    critic = LatentAge.load(tmp_path)
+    assert critic(torch.zeros(2, 12, 16, 16)).shape == (2,)
+
+    portrait = _portrait_task(shards, frozen_parts, age_critic=tmp_path, age_weight=1.0)
+    years = torch.tensor([40.0, 40.0, 40.0, 20.0])
+    portrait.age_critic = lambda latents: years
+    ages = torch.tensor([[35.0, 52.0], [58.0, 86.0], [0.0, 200.0], [35.0, 52.0]])
+    usable = torch.tensor([True, True, True, False])
+    assert portrait._age_error(torch.zeros(4, 12, 16, 16), usable, ages) == pytest.approx(18 / 4 / 10)
+
+
+def test_ages_are_wanted_inside_the_band_that_a_text_names():
+    assert _age_range("portrait of a young woman") == (18, 32)
+    assert _age_range("an elderly man, smiling") == (58, 86)
+    assert _age_range("portrait of a middle-aged person") == (38, 52)
+    assert _age_range("a woman, smiling") == (0, 200)

@@ -65,6 +65,7 @@ REGISTRY: dict[str, str] = {
     "encoder": "train.tasks.encoder:EncoderTask",
     "perception": "train.tasks.perception:PerceptionTask",
     "judge": "train.tasks.judge:JudgeTask",
+    "age": "train.tasks.age:AgeTask",
     "portrait": "train.tasks.portrait:PortraitTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."

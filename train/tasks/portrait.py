@@ -35,6 +35,7 @@ from train.data.heads import CARD, HeadArrays
 from train.data.portraits import latent_cache, mirrored_labels, reference_cache, reference_side
 from train.draws import Draws
 from train.grid import save_grid
+from train.latent_age import LatentAge
 from train.losses import target, weighted_mse
 from train.tasks import Task
 from train.tasks.vae import face_window
@@ -44,6 +45,8 @@ MAX_LENGTH = 48
 _TIMESTEPS = 1000
 _FACE = list(vocabulary.PARTS).index("face")
 _DETAILS = [list(vocabulary.PARTS).index(name) for name in ("eyes", "mouth")]
+_INSIDE = 3.0
+"Years that a portrait is wanted inside its age band: nobody can tell the age on the border of a band."
 _SEEN = 0.02
 "Share of some cell that a part must cover to be there at all."
 _PREVIEW = (
@@ -74,6 +77,8 @@ class PortraitConfig:
     id_tokens: int = 8
     mirror: bool = True
     "Also draw every head mirrored."
+    other_age: float = 0.7
+    "Share of pairs with a reference of another age band, where there is one: else age is copied from the reference."
     same_image: bool = False
     "Condition on the very picture that is drawn: the ablation that copies pose and expression."
     adapter_only: bool = False
@@ -94,6 +99,10 @@ class PortraitConfig:
     likeness_weight: float = 0.0
     "Of the cosine distance between the reference and the decoded estimate of the clean picture, in a share of a batch."
     likeness_share: float = 0.125
+    age_critic: Path | None = None
+    "Folder of a `LatentAge`; wanted where `age_weight` is above 0."
+    age_weight: float = 0.0
+    "Of the decades between the age that the critic sees in an estimate and the inside of the band that the text names."
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +136,8 @@ class PortraitTask(Task):
             timestep_spacing="trailing",
         )
         self.signal = self.scheduler.alphas_cumprod
-        for network in (self.vae, self.image_encoder):
+        self.age_critic = LatentAge.load(config.age_critic) if config.age_critic else None
+        for network in self._frozen():
             network.requires_grad_(False)
         zero = torch.zeros(1, 3, *(self.image_encoder.config.image_size,) * 2)
         with torch.no_grad():
@@ -241,6 +251,7 @@ class PortraitTask(Task):
         )
         marked = mark_parts(self.tokenizer, "" if drops_text else text)
         drawn, known = dataset.latents.arrays, dataset.references.arrays
+        pictures = self._same_side(dataset.heads, index, side, partner)
         identity = {
             name: np.array(known[name][partner])
             for name in ("id_embeds", "clip_states", "part_states", "part_valid")
@@ -259,6 +270,8 @@ class PortraitTask(Task):
             "ids": np.array(marked.input_ids),
             "positions": np.array(marked.positions),
             "masks": np.array(drawn["part_masks"][index, side]),
+            "person": known["id_embeds"][pictures].mean(axis=0, dtype=np.float32),
+            "ages": np.array(_age_range("" if drops_text else text), np.float32),
             **identity,
         }
 
@@ -266,12 +279,31 @@ class PortraitTask(Task):
         """On which side a head is drawn, and another picture of the person that is a reference on that side."""
         mirror = self.config.mirror
         by_side: dict[int, list[int]] = {}
-        for other in [] if self.config.same_image else heads.others(index).tolist():
+        for other in [] if self.config.same_image else self._partners(heads, index, rng):
             by_side.setdefault(reference_side(other, mirror), []).append(other)
         if not by_side:
             return reference_side(index, mirror), index
         side = int(rng.choice(sorted(by_side)))
         return side, int(rng.choice(by_side[side]))
+
+    def _same_side(self, heads: HeadArrays, index: int, side: int, partner: int) -> list[int]:
+        """All pictures of a person that are references on a side: their mean is nearer to the person than one is."""
+        if self.config.same_image:
+            return [partner]
+        return [
+            row for row in (index, *heads.others(index)) if reference_side(row, self.config.mirror) == side
+        ]
+
+    def _partners(self, heads: HeadArrays, index: int, rng: np.random.Generator) -> list[int]:
+        """The other pictures of a person, in a share of draws those of another age band alone."""
+        others = heads.others(index).tolist()
+        bands = [heads.labels[other]["age_band"] for other in others]
+        older_or_younger = [
+            other
+            for other, band in zip(others, bands, strict=True)
+            if band != heads.labels[index]["age_band"]
+        ]
+        return older_or_younger if older_or_younger and rng.random() < self.config.other_age else others
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Velocity error weighted by noise level, and localisation of the part words."""
@@ -294,20 +326,25 @@ class PortraitTask(Task):
         localised = mean_localization_loss(recorded, batch["positions"], masks, valid, clean.shape[-2:])
         total = velocity + self.config.localization_weight * localised
         metrics = {"velocity": velocity.detach(), "localised": localised.detach()}
+        estimate = level.sqrt() * noisy - (1 - level).sqrt() * predicted.float()
+        # An estimate is looked at while it is not settled yet: for likeness once it shows a face, for age before.
+        unsettled = signal < 0.95
         if self.config.likeness_weight > 0:
-            estimate = level.sqrt() * noisy - (1 - level).sqrt() * predicted.float()
-            distance = self._distance(estimate, signal, batch["id_embeds"].float())
+            known = batch["id_embeds"].float().abs().amax(dim=1) > 0
+            distance = self._distance(estimate, unsettled & (signal > 0.3) & known, batch["person"].float())
             total = total + self.config.likeness_weight * distance
             metrics["likeness"] = 1 - distance.detach()
+        if self.age_critic is not None and self.config.age_weight > 0:
+            decades = self._age_error(estimate, unsettled & (signal > 0.1), batch["ages"])
+            total = total + self.config.age_weight * decades
+            metrics["age"] = decades.detach()
         return total, metrics
 
-    def _distance(self, clean: torch.Tensor, signal: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        """Cosine distance of decoded estimates to the embeddings (n, e) of their references, as the encoder sees them.
+    def _distance(self, clean: torch.Tensor, usable: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Cosine distance of decoded estimates to the embeddings (n, e) of their people, as the encoder sees them.
 
-        Only estimates that show a face already and are not settled yet are looked at, and only as many as
-        `likeness_share` pays for. The judge takes no part.
+        Only as many usable (n,) estimates are looked at as `likeness_share` pays for. The judge takes no part.
         """
-        usable = (wanted.abs().amax(dim=1) > 0) & (signal > 0.3) & (signal < 0.95)
         rows = usable.nonzero().flatten()[: max(1, round(len(clean) * self.config.likeness_share))]
         if not len(rows):
             return clean.new_zeros(())
@@ -318,10 +355,20 @@ class PortraitTask(Task):
         seen = self.image_encoder(face_window(self.vae.decode(latents).sample)).image_embeds
         return (1 - functional.cosine_similarity(seen.float(), wanted[rows], dim=1)).mean()
 
+    def _age_error(self, clean: torch.Tensor, usable: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
+        """Decades between estimates and the ranges (n, 2) of years that are wanted; 0 inside and where unusable."""
+        years = self.age_critic(clean)
+        outside = (ages[:, 0] - years).clamp(min=0) + (years - ages[:, 1]).clamp(min=0)
+        return (outside * usable).mean() / 10
+
     def place(self, device: torch.device) -> None:
         """Move the frozen networks."""
-        self.vae.to(device)
-        self.image_encoder.to(device)
+        for network in self._frozen():
+            network.to(device)
+
+    def _frozen(self) -> list[nn.Module]:
+        networks = [self.vae, self.image_encoder, self.age_critic]
+        return [network for network in networks if network is not None]
 
     def _cell_weights(self, masks: torch.Tensor) -> torch.Tensor:
         face, details = masks[:, _FACE], masks[:, _DETAILS].amax(dim=1)
@@ -397,3 +444,16 @@ class PortraitTask(Task):
         pipe = self.assemble(model).to(torch.float16)
         pipe.save_pretrained(folder)
         pipe.to(torch.float32)
+
+
+def _age_range(text: str) -> tuple[float, float]:
+    """Years that a text asks for, `_INSIDE` from where its band meets another; all ages where it names none."""
+    band = captions.stated_age_band(text)
+    if band is None:
+        return 0.0, 200.0
+    low, high = vocabulary.AGE_BANDS[band]
+    youngest, oldest = min(vocabulary.AGE_BANDS.values())[0], max(vocabulary.AGE_BANDS.values())[1]
+    return (
+        low + (_INSIDE if low > youngest else 0),
+        high + 1 - (_INSIDE if high < oldest else 0),
+    )
