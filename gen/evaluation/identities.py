@@ -67,7 +67,8 @@ def measure_dataset(dataset: Dataset, judge: Judge, heads: HeldOut) -> list[Bar]
     names, references = _references(dataset, judge)
     position = {name: index for index, name in enumerate(names)}
     of_image = np.array([position[name] for name in dataset.identities])
-    bars = _uniqueness(references, seen.embedding, of_image, threshold)
+    real_centres = sets.centres(renders.embedding, heads.identities)[1]
+    bars = _uniqueness(references, seen.embedding, of_image, threshold, real_centres)
     bars += _consistency(references, seen.embedding, of_image, renders.embedding, heads, threshold)
     bars += _variety(seen.embedding, of_image, renders.embedding, heads)
     for axis in AXES:
@@ -93,20 +94,36 @@ def _references(dataset: Dataset, judge: Judge) -> tuple[list[str], np.ndarray]:
 
 
 def _uniqueness(
-    references: np.ndarray, images: np.ndarray, of_image: np.ndarray, threshold: float
+    references: np.ndarray,
+    images: np.ndarray,
+    of_image: np.ndarray,
+    threshold: float,
+    real_centres: np.ndarray,
 ) -> list[Bar]:
+    # The mean of several pictures has lost what varies, so strangers' means are more alike than their pictures:
+    # means have a threshold of their own, at the same false accept rate, of as many pictures.
+    strangers = pair_scores(real_centres, np.arange(len(real_centres)))[1]
+    of_centres = threshold_at_far(strangers, FAR)
     # The control adds another image of each identity as if it were a person of its own.
     first = np.unique(of_image, return_index=True)[1]
     planted = sets.greedy_unique(np.concatenate([references, images[first]]), threshold)[len(references) :]
-    centres = sets.centres(images, of_image)[1]
+    few = _first_of_each(of_image, STATES)
+    centres = sets.centres(images[few], of_image[few])[1]
     lines = {
         "uniqueness of references (kept greedily)": sets.greedy_unique(references, threshold),
-        "uniqueness of centres (no earlier identity alike)": sets.sequential_unique(centres, threshold),
+        "uniqueness of centres (no earlier identity alike)": sets.sequential_unique(centres, of_centres),
     }
     return [
         _share(name, unique, UNIQUENESS, np.arange(len(unique)), float(planted.mean()))
         for name, unique in lines.items()
     ]
+
+
+def _first_of_each(of_image: np.ndarray, count: int) -> np.ndarray:
+    """Indices of the first `count` pictures of every identity, ascending."""
+    order = np.argsort(of_image, kind="stable")
+    starts = np.searchsorted(of_image[order], of_image[order])
+    return np.sort(order[np.arange(len(order)) - starts < count])
 
 
 def _consistency(

@@ -74,7 +74,7 @@ def judge():
 
 @pytest.fixture(scope="module")
 def heldout():
-    return standins.held_out(60)
+    return standins.held_out(150)
 
 
 def measured(fault, judge, heldout):
