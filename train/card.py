@@ -24,7 +24,7 @@ def model_card(config: TrainConfig, facts: Mapping[str, str], step: int, values:
 
     Args:
         config: The run's configuration.
-        facts: What `Task.describe` says: summary, data, data_licence, licence, intended_use, limits.
+        facts: `Task.card`: summary, data, data_licence, licence, intended_use, limits.
         step: Optimizer steps the weights have seen.
         values: The numbers of the last validation.
     """

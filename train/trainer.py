@@ -160,7 +160,7 @@ class Trainer:
                 shutil.rmtree(temporary, ignore_errors=True)
                 temporary.mkdir(parents=True)
                 self.task.export(model, temporary)
-                text = card.model_card(self.config, self.task.describe(), self.step_count, values or {})
+                text = card.model_card(self.config, self.task.card, self.step_count, values or {})
                 (temporary / "README.md").write_text(text)
                 checkpoint.publish(temporary, final)
         self.accelerator.wait_for_everyone()

@@ -51,6 +51,7 @@ class ToyTask(Task):
     """Learns to remove noise, with an adversary if asked."""
 
     Config = ToyConfig
+    card: ClassVar = {"data": "Random vectors.", "data_licence": "CC0-1.0"}
 
     def build(self) -> nn.Module:
         width = self.config.width
@@ -101,9 +102,6 @@ class ToyTask(Task):
 
     def export(self, model, folder: Path):
         save_model(model, str(folder / "model.safetensors"))
-
-    def describe(self):
-        return {"data": "Random vectors.", "data_licence": "CC0-1.0"}
 
 
 register("toy", f"{__name__}:ToyTask")

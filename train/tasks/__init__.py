@@ -76,6 +76,8 @@ class Task(Protocol):
 
     Config: ClassVar[type]
     "The config dataclass, with the class attribute `kind`."
+    card: ClassVar[Mapping[str, str]] = {}
+    "Texts for the model card: any of summary, data, data_licence, licence, intended_use, limits."
     config: Any
     "The task's own settings."
 
@@ -123,10 +125,6 @@ class Task(Protocol):
         Every group is clipped apart. Biases and norms are taken out of the weight decay afterwards.
         """
         return [{"params": list(model.parameters())}]
-
-    def describe(self) -> dict[str, str]:
-        """Return texts for the card: any of summary, data, data_licence, licence, intended_use, limits."""
-        return {}
 
 
 @contextmanager

@@ -46,6 +46,7 @@ class AgeTask(Task):
     """Trains `LatentAge`."""
 
     Config = AgeConfig
+    card = CARD | {"intended_use": "A loss in the training of `mini`; nobody's age is estimated with it."}
 
     def __init__(self, config: AgeConfig) -> None:
         super().__init__(config)
@@ -82,10 +83,6 @@ class AgeTask(Task):
         device = next(model.parameters()).device
         seen = model(torch.from_numpy(np.array(data.latents[:, 0])).float().to(device))
         return {"years": float(np.abs(seen.float().cpu().numpy() - data.age).mean())}
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD | {"intended_use": "A loss in the training of `mini`; nobody's age is estimated with it."}
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the critic in fp16."""

@@ -64,6 +64,7 @@ class EncoderTask(Task):
     """Trains a `FaceEncoder` whose unit-length `image_embeds` tell people apart."""
 
     Config = EncoderConfig
+    card = CARD
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__(config)
@@ -155,10 +156,6 @@ class EncoderTask(Task):
         heads = HeadArrays(self.config.heldout)
         embedding = embed(model["tower"], heads.image)
         return verification(embedding, torch.from_numpy(heads.identity))
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the tower in fp16."""

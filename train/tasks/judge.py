@@ -44,6 +44,9 @@ class JudgeTask(Task):
     """Trains `JudgeNet`."""
 
     Config = JudgeConfig
+    card = CARD | {
+        "intended_use": "Scoring what Mien generates. It takes no part in making or choosing pictures."
+    }
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__(config)
@@ -137,12 +140,6 @@ class JudgeTask(Task):
         numbers["yaw_mae"] = float((out["pose"] - truth["pose"])[:, 0].abs().mean())
         numbers["age_mae"] = float((out["age"] - truth["age"]).abs().mean())
         return numbers
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD | {
-            "intended_use": "Scoring what Mien generates. It takes no part in making or choosing pictures."
-        }
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the judge in fp16."""

@@ -36,6 +36,7 @@ class PerceptionTask(Task):
     """Trains `PerceptionNet`."""
 
     Config = PerceptionConfig
+    card = CARD
 
     def build(self) -> nn.Module:
         """Return the network."""
@@ -95,10 +96,6 @@ class PerceptionTask(Task):
         eyes = np.linalg.norm(heads.landmarks[:, 36] - heads.landmarks[:, 45], axis=1)
         error = np.linalg.norm(points - heads.landmarks, axis=2).mean(axis=1) / eyes
         return {"nme": float(error.mean()), "miou": _mean_iou(classes, heads.parsing[:, ::2, ::2])}
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""

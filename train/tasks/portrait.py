@@ -121,6 +121,7 @@ class PortraitTask(Task):
     """Trains text encoder, UNet and `IdentityConditioner` of a `PortraitPipeline`."""
 
     Config = PortraitConfig
+    card = CARD
 
     def __init__(self, config: PortraitConfig) -> None:
         super().__init__(config)
@@ -434,10 +435,6 @@ class PortraitTask(Task):
             ).images
             rows.append((images * 255).round().astype(np.uint8))
         save_grid(path, rows)
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the whole pipeline in fp16, as `from_pretrained` reads it."""

@@ -67,6 +67,7 @@ class VaeTask(Task):
     """Trains `PatchAutoencoderKL` on portraits of one size."""
 
     Config = VaeConfig
+    card = CARD
 
     def __init__(self, config: VaeConfig) -> None:
         super().__init__(config)
@@ -185,10 +186,6 @@ class VaeTask(Task):
     @staticmethod
     def _save_sheet(image: torch.Tensor, rebuilt: torch.Tensor, path: Path) -> None:
         save_grid(path, [to_uint8(image), to_uint8(rebuilt)])
-
-    def describe(self) -> dict[str, str]:
-        """Say where the data come from."""
-        return CARD
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the autoencoder in fp16, with the mean and deviation of each latent channel in its config."""
