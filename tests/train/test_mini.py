@@ -379,7 +379,7 @@ def test_age_critic_learns_years_and_is_loaded_by_the_portrait_task(shards, froz
 
 
 def test_ages_are_wanted_inside_the_band_that_a_text_names():
-    assert _age_range("portrait of a young woman") == (18, 32)
-    assert _age_range("an elderly man, smiling") == (58, 86)
+    assert _age_range("portrait of a young woman") == (21, 32)
+    assert _age_range("an elderly man, smiling") == (58, 83)
     assert _age_range("portrait of a middle-aged person") == (38, 52)
     assert _age_range("a woman, smiling") == (0, 200)

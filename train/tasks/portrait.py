@@ -46,7 +46,7 @@ _TIMESTEPS = 1000
 _FACE = list(vocabulary.PARTS).index("face")
 _DETAILS = [list(vocabulary.PARTS).index(name) for name in ("eyes", "mouth")]
 _INSIDE = 3.0
-"Years that a portrait is wanted inside its age band: nobody can tell the age on the border of a band."
+"Years that a portrait is wanted inside its age band: on its border one looks older or younger, or not yet adult."
 _SEEN = 0.02
 "Share of some cell that a part must cover to be there at all."
 _PREVIEW = (
@@ -444,13 +444,9 @@ class PortraitTask(Task):
 
 
 def _age_range(text: str) -> tuple[float, float]:
-    """Years that a text asks for, `_INSIDE` from where its band meets another; all ages where it names none."""
+    """Years that a text asks for, `_INSIDE` from the ends of its band; all ages where it names none."""
     band = captions.stated_age_band(text)
     if band is None:
         return 0.0, 200.0
     low, high = vocabulary.AGE_BANDS[band]
-    youngest, oldest = min(vocabulary.AGE_BANDS.values())[0], max(vocabulary.AGE_BANDS.values())[1]
-    return (
-        low + (_INSIDE if low > youngest else 0),
-        high + 1 - (_INSIDE if high < oldest else 0),
-    )
+    return low + _INSIDE, high + 1 - _INSIDE
