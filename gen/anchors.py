@@ -25,6 +25,7 @@ from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
 
 FOLDER = "plan/identities"
+PATIENCE = 8
 CHOICE = 64
 """Draws from the prior of which the one that is least like the identities so far becomes a candidate: plain draws
 fill the space unevenly, and portraits of neighbours soon look like one person."""
@@ -46,11 +47,18 @@ class Rules:
     seed: int
     max_similarity: float
     """Largest cosine to another identity of the dataset."""
+    wanted_similarity: float
+    """What the first candidates have to stay below; it rises to `max_similarity` over `PATIENCE` candidates."""
     max_training_similarity: float
     """Largest cosine to an identity of the training set."""
     attempts: int
     """Candidates per identity."""
     limits: checks.Thresholds
+
+    def similarity_at(self, attempt: int) -> float:
+        """Largest cosine to another identity that a candidate may have, attempts counted from 0."""
+        wanted = min(self.wanted_similarity, self.max_similarity)
+        return wanted + min(1.0, attempt / PATIENCE) * (self.max_similarity - wanted)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -140,7 +148,7 @@ def _find_batch(
         known = [other.embedding for other in [*before, *found.values()]]
         for slot, anchor, reason in _candidates(waiting, attempt, known, rules, studio, prior):
             known = [other.embedding for other in [*before, *found.values()]]
-            reason = reason or _is_known(anchor, known, rules, prior)
+            reason = reason or _is_known(anchor, known, attempt, rules, prior)
             if reason:
                 rejected[slot.id].append(reason)
             else:
@@ -187,7 +195,9 @@ def _draw(prior: IdentityPrior, rng: np.random.Generator, known: Sequence[np.nda
     return drawn[(drawn @ np.stack(known).T).max(axis=1).argmin()] if known else drawn[0]
 
 
-def _is_known(anchor: Anchor, others: list[np.ndarray], rules: Rules, prior: IdentityPrior) -> str:
+def _is_known(
+    anchor: Anchor, others: list[np.ndarray], attempt: int, rules: Rules, prior: IdentityPrior
+) -> str:
     """Say whom a candidate resembles too much, "" when it is somebody new; notes both similarities."""
     training = float(prior.nearest_training(anchor.embedding[None])[0])
     other = float((np.stack(others) @ anchor.embedding).max()) if others else -1.0
@@ -195,10 +205,9 @@ def _is_known(anchor: Anchor, others: list[np.ndarray], rules: Rules, prior: Ide
     if training > rules.max_training_similarity:
         limit = rules.max_training_similarity
         return f"cosine {training:.3f} to a training identity, at most {limit:.3f} permitted"
-    if other > rules.max_similarity:
-        return (
-            f"cosine {other:.3f} to another identity of the set, at most {rules.max_similarity:.3f} permitted"
-        )
+    if other > rules.similarity_at(attempt):
+        limit = rules.similarity_at(attempt)
+        return f"cosine {other:.3f} to another identity of the set, at most {limit:.3f} permitted"
     return ""
 
 

@@ -40,9 +40,10 @@ IMAGE_AXES: Axes = {
     "hair_colour": {SAME: 5, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
     "hair_style": {SAME: 6, **dict.fromkeys(HAIR_STYLES, 1)},
 }
-_MAX_RATE = 0.05
-_ROOM = 6.0
-"""Identities times the share of training pairs above the limit, at most: a larger set has to stand closer."""
+_WANTED_RATE, _MAX_RATE = 0.05, 0.01
+"""Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
+_WANTED_PAIRS, _MAX_PAIRS = 6.0, 1.0
+"""The same for a large set, as a number per identity of it: it has to stand closer."""
 
 
 class IdentitiesRecipe(Recipe):
@@ -65,8 +66,8 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 5 % (in sets of more than 120: 6 / ids) of the pairs
-    of different training identities exceed."""
+    """Largest cosine between two identities. By default what 1 % (in sets of more than 100: 1 / ids) of the pairs
+    of different training identities exceed; the first candidates have to stay below what 5 % exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
@@ -165,6 +166,7 @@ class IdentitiesRecipe(Recipe):
         rules = anchors.Rules(
             seed=self.seed,
             max_similarity=self._limit(prior),
+            wanted_similarity=prior.cosine_at(min(_WANTED_RATE, _WANTED_PAIRS / self.ids)),
             max_training_similarity=self._training_limit(prior),
             attempts=self.candidates,
             limits=self.thresholds,
@@ -215,7 +217,7 @@ class IdentitiesRecipe(Recipe):
     def _limit(self, prior: IdentityPrior) -> float:
         if self.max_similarity is not None:
             return self.max_similarity
-        return prior.cosine_at(min(_MAX_RATE, _ROOM / self.ids))
+        return prior.cosine_at(min(_MAX_RATE, _MAX_PAIRS / self.ids))
 
     def _training_limit(self, prior: IdentityPrior) -> float:
         given = self.max_training_similarity

@@ -55,7 +55,9 @@ def prior(tmp_path_factory) -> IdentityPrior:
 
 
 def rules(**changes) -> anchors.Rules:
-    settings = {"seed": 0, "max_similarity": 0.3, "max_training_similarity": 0.55, "attempts": 40}
+    settings = {
+        "seed": 0, "max_similarity": 0.3, "wanted_similarity": 1.0, "max_training_similarity": 0.55, "attempts": 40
+    }  # fmt: skip
     return anchors.Rules(**{**settings, "limits": Thresholds(), **changes})
 
 
@@ -101,6 +103,16 @@ def test_candidates_are_less_alike_than_plain_draws(prior, tmp_path, monkeypatch
         found, _ = find(tmp_path / str(choice), prior, **loose)
         nearest[choice] = max(anchor.facts["nn_sim_in_set"] for anchor in found)
     assert nearest[64] < nearest[1] - 0.1
+
+
+def test_first_candidates_have_to_stand_further_apart(prior, tmp_path):
+    strict = rules(max_similarity=0.5, wanted_similarity=0.1)
+    steps = [strict.similarity_at(attempt) for attempt in range(anchors.PATIENCE + 3)]
+    assert (steps[0], steps[-1]) == (0.1, 0.5) and steps == sorted(steps)
+    assert rules(max_similarity=0.2, wanted_similarity=0.4).similarity_at(0) == 0.2
+    apart, _ = find(tmp_path, prior, max_similarity=0.5, wanted_similarity=0.1, max_training_similarity=0.99)
+    for anchor in apart[1:]:
+        assert anchor.facts["nn_sim_in_set"] <= strict.similarity_at(anchor.facts["candidate"])
 
 
 def test_a_planted_training_identity_and_a_planted_twin_are_turned_down(prior, tmp_path):
