@@ -23,8 +23,8 @@ SAME = "same"
 
 Axes = dict[str, dict[Any, float]]
 
-HAIR_STYLES = ("short", "side-parted", "tousled", "bob", "long", "ponytail")
-"""Those that anybody may wear; the vocabulary has more."""
+HAIR_STYLES = ("short", "cropped", "tousled", "afro", "long", "ponytail")
+"""Those that anybody may wear and that hide no eye; the vocabulary has more."""
 IDENTITY_AXES: Axes = {
     "gender": {"woman": 1, "man": 1},
     "age_band": dict.fromkeys(vocabulary.AGE_BANDS, 1),
@@ -36,9 +36,9 @@ IMAGE_AXES: Axes = {
     "pose": dict.fromkeys(vocabulary.POSES, 1),
     "expression": dict.fromkeys(vocabulary.EXPRESSIONS, 1),
     "light": dict.fromkeys(vocabulary.LIGHTS, 1),
-    "age_band": {SAME: 6, **dict.fromkeys(vocabulary.AGE_BANDS, 1)},
-    "hair_colour": {SAME: 5, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
-    "hair_style": {SAME: 6, **dict.fromkeys(HAIR_STYLES, 1)},
+    "age_band": {SAME: 9, **dict.fromkeys(vocabulary.AGE_BANDS, 1)},
+    "hair_colour": {SAME: 12, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
+    "hair_style": {SAME: 15, **dict.fromkeys(HAIR_STYLES, 1)},
 }
 _WANTED_RATE, _MAX_RATE = 0.05, 0.01
 """Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
@@ -50,10 +50,11 @@ class IdentitiesRecipe(Recipe):
     """Identities that belong to nobody, balanced over rendered looks, in varied pictures."""
 
     kind: ClassVar[str] = "identities"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     ids: int = Field(default=50, ge=1, le=1_000_000)
     images_per_id: int = Field(default=10, ge=1, le=10_000)
+    attempts: int = Field(default=3, ge=1, le=10)
     steps: int = Field(default=20, ge=1, le=1000)
     guidance: float = Field(default=2.5, ge=1, le=30)
     identity_scale: float = Field(default=1.0, ge=0, le=2)

@@ -224,7 +224,7 @@ def test_rejections_stand_in_the_folder_with_pictures(recipe, tmp_path):
     )
     run = generate(strict, tmp_path / "out")
     rows = rejected_rows(tmp_path / "out")
-    assert run.kept == 0 and len(rows) == run.rejected == 12
+    assert run.kept == 0 and len(rows) == run.rejected == run.planned * strict.attempts
     for row in rows:
         assert row["rejected_by"] == "identity" and row["measured"]["id_sim_to_ref"] < 1
         with Image.open(tmp_path / "out/rejected" / row["picture"]) as picture:
