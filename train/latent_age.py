@@ -5,7 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from faces import captions, vocabulary
 from faces.networks import FaceNetwork
+
+INSIDE = 3.0
+"""Years that a portrait is wanted inside its band: on its border one looks older or younger, or not yet adult."""
 
 
 class LatentAge(FaceNetwork):
@@ -31,6 +35,11 @@ class LatentAge(FaceNetwork):
         pooled = self.body(latents).mean(dim=(2, 3))
         return self.head(pooled).squeeze(-1) * 20 + 45
 
+    def decades_outside(self, latents: torch.Tensor, ranges: torch.Tensor) -> torch.Tensor:
+        """How far what is seen lies outside ranges (n, 2) of years, in decades; 0 inside: (n,)."""
+        years = self(latents)
+        return ((ranges[:, 0] - years).clamp(min=0) + (years - ranges[:, 1]).clamp(min=0)) / 10
+
 
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
@@ -42,3 +51,12 @@ class _Residual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.body(x)
+
+
+def wanted_years(text: str) -> tuple[float, float]:
+    """Years that a text asks for, `INSIDE` from the ends of its band; all ages where it names none."""
+    band = captions.stated_age_band(text)
+    if band is None:
+        return 0.0, 200.0
+    low, high = vocabulary.AGE_BANDS[band]
+    return low + INSIDE, high + 1 - INSIDE

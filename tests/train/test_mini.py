@@ -23,13 +23,13 @@ from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, part_masks, reference_side
 from train.draws import Draws
-from train.latent_age import LatentAge
+from train.latent_age import LatentAge, wanted_years
 from train.margin import AngularMargin, contrastive, verification
 from train.tasks.age import AgeConfig, AgeTask
 from train.tasks.encoder import EncoderConfig, EncoderTask, face_crop, part_mask
 from train.tasks.judge import JudgeConfig, JudgeTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask
-from train.tasks.portrait import PortraitConfig, PortraitTask, _age_range
+from train.tasks.portrait import PortraitConfig, PortraitTask
 from train.tasks.vae import FaceLooks, VaeConfig, VaeTask, structural_similarity
 
 SIZE = 128
@@ -207,12 +207,12 @@ def test_reference_and_target_are_two_pictures_of_one_person_on_one_side(shards,
     task = _portrait_task(shards, frozen_parts)
     heads = task.dataset().heads
     for index in range(8):
-        side, partner = task._pair(heads, index, np.random.default_rng(index))
+        side, partner = task.pairs.draw(heads, index, np.random.default_rng(index))
         assert partner != index
         assert heads.identity[partner] == heads.identity[index]
         assert side == reference_side(partner)
     copying = _portrait_task(shards, frozen_parts, same_image=True)
-    assert copying._pair(heads, 3, np.random.default_rng(0)) == (1, 3)
+    assert copying.pairs.draw(heads, 3, np.random.default_rng(0)) == (1, 3)
 
 
 def test_drops_happen_as_often_as_configured(shards, frozen_parts):
@@ -336,13 +336,13 @@ def test_likeness_reaches_the_denoiser_and_not_the_networks_that_look(shards, fr
 def test_likeness_is_wanted_to_all_pictures_of_the_person_on_the_drawn_side(shards, frozen_parts):
     task = _portrait_task(shards, frozen_parts, both_drop=0.0, identity_drop=0.0)
     data = task.dataset()
-    rows = task._same_side(data.heads, 2, side=0, partner=2)
+    rows = task.pairs.same_side(data.heads, 2, side=0, partner=2)
     assert {data.heads.identity[row] for row in rows} == {data.heads.identity[2]}
     assert {reference_side(row) for row in rows} == {0} and 2 in rows
     person = task.sample(data, 2, np.random.default_rng(0))["person"]
     assert np.linalg.norm(person) > 0.1
     copying = _portrait_task(shards, frozen_parts, same_image=True)
-    assert copying._same_side(data.heads, 2, side=0, partner=2) == [2]
+    assert copying.pairs.same_side(data.heads, 2, side=0, partner=2) == [2]
 
 
 def test_references_of_another_age_band_are_preferred(shards, frozen_parts):
@@ -355,11 +355,13 @@ def test_references_of_another_age_band_are_preferred(shards, frozen_parts):
     heads.labels[three[1]]["age_band"] = "elderly"
     for share, allowed in ((1.0, {int(three[1])}), (0.0, {int(three[1]), int(three[2])})):
         task = _portrait_task(shards, frozen_parts, other_age=share)
-        found = {tuple(task._partners(heads, int(three[0]), np.random.default_rng(k))) for k in range(8)}
+        found = {tuple(task.pairs.partners(heads, int(three[0]), np.random.default_rng(k))) for k in range(8)}
         assert {row for rows in found for row in rows} == allowed
     # Everybody else is as old: all of them stay.
     always = _portrait_task(shards, frozen_parts, other_age=1.0)
-    assert always._partners(heads, int(of_person[2][0]), np.random.default_rng(0)) == [int(of_person[2][1])]
+    assert always.pairs.partners(heads, int(of_person[2][0]), np.random.default_rng(0)) == [
+        int(of_person[2][1])
+    ]
 
 
 def test_age_critic_learns_years_and_is_loaded_by_the_portrait_task(shards, frozen_parts, tmp_path):
@@ -371,15 +373,21 @@ def test_age_critic_learns_years_and_is_loaded_by_the_portrait_task(shards, froz
     assert critic(torch.zeros(2, 12, 16, 16)).shape == (2,)
 
     portrait = _portrait_task(shards, frozen_parts, age_critic=tmp_path, age_weight=1.0)
-    years = torch.tensor([40.0, 40.0, 40.0, 20.0])
-    portrait.age_critic = lambda latents: years
-    ages = torch.tensor([[35.0, 52.0], [58.0, 86.0], [0.0, 200.0], [35.0, 52.0]])
-    usable = torch.tensor([True, True, True, False])
-    assert portrait._age_error(torch.zeros(4, 12, 16, 16), usable, ages) == pytest.approx(18 / 4 / 10)
+    model, _ = _one_loss(portrait, count=8)
+    assert _reached(model["unet"]) and not _reached(portrait.age_critic)
+
+
+def test_years_outside_a_range_are_counted_in_decades():
+    critic = LatentAge(12, 8)
+    critic.forward = lambda latents: torch.tensor([40.0, 40.0, 40.0, 60.0])
+    ranges = torch.tensor([[35.0, 52.0], [58.0, 86.0], [0.0, 200.0], [35.0, 52.0]])
+    assert critic.decades_outside(torch.zeros(4, 12, 16, 16), ranges).tolist() == pytest.approx(
+        [0, 1.8, 0, 0.8]
+    )
 
 
 def test_ages_are_wanted_inside_the_band_that_a_text_names():
-    assert _age_range("portrait of a young woman") == (21, 32)
-    assert _age_range("an elderly man, smiling") == (58, 83)
-    assert _age_range("portrait of a middle-aged person") == (38, 52)
-    assert _age_range("a woman, smiling") == (0, 200)
+    assert wanted_years("portrait of a young woman") == (21, 32)
+    assert wanted_years("an elderly man, smiling") == (58, 83)
+    assert wanted_years("portrait of a middle-aged person") == (38, 52)
+    assert wanted_years("a woman, smiling") == (0, 200)

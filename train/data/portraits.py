@@ -7,6 +7,7 @@ a reference cost six passes of the image encoder, latents one of the autoencoder
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,18 @@ from train.data.cache import ArrayCache, write_cache
 from train.data.heads import HeadArrays
 
 _GRID = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitData:
+    """Heads with what is cached of them."""
+
+    heads: HeadArrays
+    latents: ArrayCache
+    references: ArrayCache
+
+    def __len__(self) -> int:
+        return len(self.heads)
 
 
 def latent_cache(heads: HeadArrays, folder: Path, vae, mirror: bool = True, batch: int = 32) -> ArrayCache:

@@ -30,12 +30,12 @@ from pipelines.portrait.captioning import mark_parts
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
-from train.data.cache import ArrayCache
 from train.data.heads import CARD, HeadArrays
-from train.data.portraits import latent_cache, mirrored_labels, reference_cache, reference_side
+from train.data.pairs import CrossPairs
+from train.data.portraits import PortraitData, latent_cache, mirrored_labels, reference_cache
 from train.draws import Draws
 from train.grid import save_grid
-from train.latent_age import LatentAge
+from train.latent_age import LatentAge, wanted_years
 from train.losses import target, weighted_mse
 from train.tasks import Task
 from train.tasks.vae import face_window
@@ -45,8 +45,6 @@ MAX_LENGTH = 48
 _TIMESTEPS = 1000
 _FACE = list(vocabulary.PARTS).index("face")
 _DETAILS = [list(vocabulary.PARTS).index(name) for name in ("eyes", "mouth")]
-_INSIDE = 3.0
-"Years that a portrait is wanted inside its age band: on its border one looks older or younger, or not yet adult."
 _SEEN = 0.02
 "Share of some cell that a part must cover to be there at all."
 _PREVIEW = (
@@ -105,18 +103,6 @@ class PortraitConfig:
     "Of the decades between the age that the critic sees in an estimate and the inside of the band that the text names."
 
 
-@dataclass(frozen=True, slots=True)
-class PortraitData:
-    """Heads with what is cached of them."""
-
-    heads: HeadArrays
-    latents: ArrayCache
-    references: ArrayCache
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-
 class PortraitTask(Task):
     """Trains text encoder, UNet and `IdentityConditioner` of a `PortraitPipeline`."""
 
@@ -137,6 +123,9 @@ class PortraitTask(Task):
             timestep_spacing="trailing",
         )
         self.signal = self.scheduler.alphas_cumprod
+        self.pairs = CrossPairs(
+            mirror=config.mirror, same_image=config.same_image, other_age=config.other_age
+        )
         self.age_critic = LatentAge.load(config.age_critic) if config.age_critic else None
         for network in self._frozen():
             network.requires_grad_(False)
@@ -241,7 +230,7 @@ class PortraitTask(Task):
 
     def sample(self, dataset: PortraitData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One target with its caption, and the identity features of another picture of the person."""
-        side, partner = self._pair(dataset.heads, index, rng)
+        side, partner = self.pairs.draw(dataset.heads, index, rng)
         labels = dataset.heads.labels[index]
         text = captions.caption(mirrored_labels(labels) if side else labels, rng)
         chance, config = rng.random(), self.config
@@ -252,7 +241,7 @@ class PortraitTask(Task):
         )
         marked = mark_parts(self.tokenizer, "" if drops_text else text)
         drawn, known = dataset.latents.arrays, dataset.references.arrays
-        pictures = self._same_side(dataset.heads, index, side, partner)
+        pictures = self.pairs.same_side(dataset.heads, index, side, partner)
         identity = {
             name: np.array(known[name][partner])
             for name in ("id_embeds", "clip_states", "part_states", "part_valid")
@@ -272,39 +261,9 @@ class PortraitTask(Task):
             "positions": np.array(marked.positions),
             "masks": np.array(drawn["part_masks"][index, side]),
             "person": known["id_embeds"][pictures].mean(axis=0, dtype=np.float32),
-            "ages": np.array(_age_range("" if drops_text else text), np.float32),
+            "ages": np.array(wanted_years("" if drops_text else text), np.float32),
             **identity,
         }
-
-    def _pair(self, heads: HeadArrays, index: int, rng: np.random.Generator) -> tuple[int, int]:
-        """On which side a head is drawn, and another picture of the person that is a reference on that side."""
-        mirror = self.config.mirror
-        by_side: dict[int, list[int]] = {}
-        for other in [] if self.config.same_image else self._partners(heads, index, rng):
-            by_side.setdefault(reference_side(other, mirror), []).append(other)
-        if not by_side:
-            return reference_side(index, mirror), index
-        side = int(rng.choice(sorted(by_side)))
-        return side, int(rng.choice(by_side[side]))
-
-    def _same_side(self, heads: HeadArrays, index: int, side: int, partner: int) -> list[int]:
-        """All pictures of a person that are references on a side: their mean is nearer to the person than one is."""
-        if self.config.same_image:
-            return [partner]
-        return [
-            row for row in (index, *heads.others(index)) if reference_side(row, self.config.mirror) == side
-        ]
-
-    def _partners(self, heads: HeadArrays, index: int, rng: np.random.Generator) -> list[int]:
-        """The other pictures of a person, in a share of draws those of another age band alone."""
-        others = heads.others(index).tolist()
-        bands = [heads.labels[other]["age_band"] for other in others]
-        older_or_younger = [
-            other
-            for other, band in zip(others, bands, strict=True)
-            if band != heads.labels[index]["age_band"]
-        ]
-        return older_or_younger if older_or_younger and rng.random() < self.config.other_age else others
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Velocity error weighted by noise level, and localisation of the part words."""
@@ -336,7 +295,8 @@ class PortraitTask(Task):
             total = total + self.config.likeness_weight * distance
             metrics["likeness"] = 1 - distance.detach()
         if self.age_critic is not None and self.config.age_weight > 0:
-            decades = self._age_error(estimate, unsettled & (signal > 0.1), batch["ages"])
+            outside = self.age_critic.decades_outside(estimate, batch["ages"])
+            decades = (outside * (unsettled & (signal > 0.1))).mean()
             total = total + self.config.age_weight * decades
             metrics["age"] = decades.detach()
         return total, metrics
@@ -355,12 +315,6 @@ class PortraitTask(Task):
         latents = clean[rows] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
         seen = self.image_encoder(face_window(self.vae.decode(latents).sample)).image_embeds
         return (1 - functional.cosine_similarity(seen.float(), wanted[rows], dim=1)).mean()
-
-    def _age_error(self, clean: torch.Tensor, usable: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
-        """Decades between estimates and the ranges (n, 2) of years that are wanted; 0 inside and where unusable."""
-        years = self.age_critic(clean)
-        outside = (ages[:, 0] - years).clamp(min=0) + (years - ages[:, 1]).clamp(min=0)
-        return (outside * usable).mean() / 10
 
     def place(self, device: torch.device) -> None:
         """Move the frozen networks."""
@@ -441,12 +395,3 @@ class PortraitTask(Task):
         pipe = self.assemble(model).to(torch.float16)
         pipe.save_pretrained(folder)
         pipe.to(torch.float32)
-
-
-def _age_range(text: str) -> tuple[float, float]:
-    """Years that a text asks for, `_INSIDE` from the ends of its band; all ages where it names none."""
-    band = captions.stated_age_band(text)
-    if band is None:
-        return 0.0, 200.0
-    low, high = vocabulary.AGE_BANDS[band]
-    return low + _INSIDE, high + 1 - _INSIDE
