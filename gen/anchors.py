@@ -26,6 +26,7 @@ from gen.worker import GenerationAborted
 
 FOLDER = "plan/identities"
 PATIENCE = 8
+"""Candidates after which an identity may be as near to another as the rules allow at all."""
 CHOICE = 64
 """Draws from the prior of which the one that is least like the identities so far becomes a candidate: plain draws
 fill the space unevenly, and portraits of neighbours soon look like one person."""
@@ -205,8 +206,8 @@ def _is_known(
     if training > rules.max_training_similarity:
         limit = rules.max_training_similarity
         return f"cosine {training:.3f} to a training identity, at most {limit:.3f} permitted"
-    if other > rules.similarity_at(attempt):
-        limit = rules.similarity_at(attempt)
+    limit = rules.similarity_at(attempt)
+    if other > limit:
         return f"cosine {other:.3f} to another identity of the set, at most {limit:.3f} permitted"
     return ""
 
