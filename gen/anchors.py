@@ -2,13 +2,17 @@
 
 They are found one after another, in batches that the plan fixes: each must stay away from those before it
 and from every identity that the model was trained on. A finished batch is a file: later runs go on there.
+
+A model that draws a person again from its own portrait changes the face a little, always to its liking; repeated,
+the face comes to rest at one that the model draws as it is (a fixed-point iteration). Identities are portrayed
+again a few times for that reason, before they are compared: their pictures then show one person.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,9 +24,10 @@ from safetensors.numpy import save
 
 from faces import provenance
 from gen import atomic, checks, seeds
-from gen.portraits import Studio
+from gen.portraits import Look, Studio
 from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
+from pipelines.portrait.conditioning import IdentityConditioning
 
 FOLDER = "plan/identities"
 PATIENCE = 8
@@ -54,6 +59,8 @@ class Rules:
     """Largest cosine to an identity of the training set."""
     attempts: int
     """Candidates per identity."""
+    settling: int
+    """Times that a candidate is portrayed again from its own portrait."""
     limits: checks.Thresholds
 
     def similarity_at(self, attempt: int) -> float:
@@ -176,13 +183,18 @@ def _candidates(
     """Make one candidate portrait for every slot and measure who it shows."""
     drawn: list[np.ndarray] = []
     for slot in slots:
-        drawn.append(_draw(prior, seeds.stream(rules.seed, "identity", slot.id, attempt), [*known, *drawn]))
-    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt) for slot in slots]
+        rng = seeds.stream(rules.seed, "identity", slot.id, attempt)
+        drawn.append(_draw(prior, rng, slot.traits, [*known, *drawn]))
     conditions = [studio.condition_on_embedding(embedding) for embedding in drawn]
-    images = studio.make([slot.prompt for slot in slots], "", conditions, noise)
+    looks, noise = _portray(slots, attempt, 0, conditions, rules, studio)
+    for again in range(1, rules.settling + 1):
+        conditions = [
+            studio.condition_on_picture(look.image) if look.embedding is not None else condition
+            for look, condition in zip(looks, conditions, strict=True)
+        ]
+        looks, noise = _portray(slots, attempt, again, conditions, rules, studio)
     candidates = []
-    for slot, image, embedding, seed in zip(slots, images, drawn, noise, strict=True):
-        look = studio.look(image)
+    for slot, look, embedding, seed in zip(slots, looks, drawn, noise, strict=True):
         _, reason = checks.verdict(look.measured, rules.limits)
         own = look.embedding if look.embedding is not None else embedding
         facts = {"seed": seed, "cosine_to_drawn": round(float(own @ embedding), 6)}
@@ -190,9 +202,28 @@ def _candidates(
     return candidates
 
 
-def _draw(prior: IdentityPrior, rng: np.random.Generator, known: Sequence[np.ndarray]) -> np.ndarray:
+def _portray(
+    slots: Sequence[Slot],
+    attempt: int,
+    again: int,
+    conditions: Sequence[IdentityConditioning],
+    rules: Rules,
+    studio: Studio,
+) -> tuple[list[Look], list[int]]:
+    """Draw every slot's person once and look at the pictures; returns the looks and the seeds of the noise."""
+    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, again) for slot in slots]
+    images = studio.make([slot.prompt for slot in slots], "", conditions, noise)
+    return [studio.look(image) for image in images], noise
+
+
+def _draw(
+    prior: IdentityPrior,
+    rng: np.random.Generator,
+    traits: Mapping[str, Any],
+    known: Sequence[np.ndarray],
+) -> np.ndarray:
     """Draw an identity unlike the known ones: the best candidate (Mitchell, SIGGRAPH 1991)."""
-    drawn = np.stack([prior.sample(rng) for _ in range(CHOICE)])
+    drawn = np.stack([prior.sample(rng, traits) for _ in range(CHOICE)])
     return drawn[(drawn @ np.stack(known).T).max(axis=1).argmin()] if known else drawn[0]
 
 

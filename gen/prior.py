@@ -1,8 +1,10 @@
 """Where new identities come from: a Gaussian over identity embeddings, and how alike distinct identities are.
 
 The model is probabilistic PCA (Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999,
-equations 7 and 8). The similarities of the training identities among each other are kept with it, as the
-measure of "another person" in this encoder.
+equations 7 and 8) around a mean that depends linearly on how a person is rendered: a prompt that names an old
+woman gets an embedding of one, or the picture would be a compromise, and compromises resemble each other. The
+similarities of the training identities among each other are kept with it, as the measure of "another person" in
+this encoder.
 
 Made once from the training shards, with the model's own image encoder:
 
@@ -12,6 +14,7 @@ Made once from the training shards, with the model's own image encoder:
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -21,18 +24,28 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file, save
 
+from faces import vocabulary
 from gen import atomic
 from gen.evaluation import shards
 
 FILE = "identity_prior.safetensors"
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
 """False-match rates at which the cosine of two different training identities is kept."""
+TRAITS: dict[str, tuple[Any, ...]] = {
+    "gender": ("woman", "man", "person"),
+    "age_band": tuple(vocabulary.AGE_BANDS),
+    "skin_tone": vocabulary.SKIN_TONES,
+}
+"""What the mean depends on: axis -> values, in the order of the rows of `trait_effects`."""
 NEIGHBOUR_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 _CHUNK = 1024
 
 
 def fit_prior(
-    embeddings: np.ndarray, identities: np.ndarray | None = None, components: int = 64
+    embeddings: np.ndarray,
+    identities: np.ndarray | None = None,
+    components: int = 64,
+    looks: Sequence[Mapping[str, Any]] | None = None,
 ) -> dict[str, np.ndarray]:
     """Fit the prior to the embeddings of training identities.
 
@@ -40,9 +53,12 @@ def fit_prior(
         embeddings: (n, E), any scale, normalised here.
         identities: (n,) labels; the embeddings of one identity are averaged. By default all differ.
         components: K, at most E - 1 and the number of identities - 1.
+        looks: n mappings that hold what is rendered for the axes of `TRAITS`. By default the mean depends on
+            nothing.
 
     Returns:
-        mean (E,), components (K, E), variances (K,) and noise () of the PPCA model, all float32;
+        mean (E,), trait_effects (T, E) and trait_shares (T,) with a row for each value of `TRAITS`;
+        components (K, E), variances (K,) and noise () of the PPCA model of what is left; all float32;
         training_embeddings (N, E) float16, one per identity; impostor_rate and impostor_cosine (see
         `RATES`); neighbour_level and neighbour_cosine: quantiles of the cosine of an identity to its nearest
         other one.
@@ -54,12 +70,17 @@ def fit_prior(
     count, width = people.shape
     kept = min(components, width - 1, count - 1)
     mean = people.mean(0)
-    values, vectors = np.linalg.eigh(np.cov(people.T, bias=True))
+    shown = _averages(_indicators([{}] * len(embeddings) if looks is None else looks), identities)
+    effects = np.linalg.lstsq(shown - shown.mean(0), people - mean, rcond=None)[0]
+    rest = people - mean - (shown - shown.mean(0)) @ effects
+    values, vectors = np.linalg.eigh(np.cov(rest.T, bias=True))
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(width)])
     cosines, nearest = _similarities(people.astype(np.float32))
     return {
         "mean": mean.astype(np.float32),
+        "trait_effects": effects.astype(np.float32),
+        "trait_shares": shown.mean(0).astype(np.float32),
         "components": np.ascontiguousarray((vectors * signs).T[:kept], np.float32),
         "variances": values[:kept].astype(np.float32),
         "noise": np.array(values[kept:].mean(), np.float32),
@@ -76,6 +97,8 @@ class IdentityPrior:
     """A fitted prior."""
 
     mean: np.ndarray
+    trait_effects: np.ndarray
+    trait_shares: np.ndarray
     components: np.ndarray
     variances: np.ndarray
     noise: np.ndarray
@@ -107,12 +130,26 @@ class IdentityPrior:
         known = {key: tensors[key] for key in cls.__dataclass_fields__}
         return cls(**{**known, "training_embeddings": training})
 
-    def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """Draw an identity, (E,) float32 of length 1."""
+    def sample(self, rng: np.random.Generator, looks: Mapping[str, Any] | None = None) -> np.ndarray:
+        """Draw an identity, (E,) float32 of length 1.
+
+        Args:
+            rng: where randomness comes from.
+            looks: what is wanted for axes of `TRAITS`; an axis that is left out, or holds a value that is not
+                there, is as often what it is as in training.
+        """
         spread = np.sqrt(np.maximum(self.variances - self.noise, 0))
-        drawn = self.mean + (spread * rng.standard_normal(len(spread))) @ self.components
+        drawn = self._mean(looks or {}) + (spread * rng.standard_normal(len(spread))) @ self.components
         drawn = drawn + np.sqrt(self.noise) * rng.standard_normal(len(self.mean))
         return (drawn / np.linalg.norm(drawn)).astype(np.float32)
+
+    def _mean(self, looks: Mapping[str, Any]) -> np.ndarray:
+        wanted, first = self.trait_shares.copy(), 0
+        for axis, values in TRAITS.items():
+            if looks.get(axis) in values:
+                wanted[first : first + len(values)] = [value == looks[axis] for value in values]
+            first += len(values)
+        return self.mean + (wanted - self.trait_shares) @ self.trait_effects
 
     def nearest_training(self, embeddings: np.ndarray) -> np.ndarray:
         """Largest cosine of embeddings (n, E), of length 1, to any training identity, (n,)."""
@@ -127,16 +164,30 @@ class IdentityPrior:
         return float(np.interp(level, self.neighbour_level, self.neighbour_cosine))
 
 
+def _indicators(looks: Sequence[Mapping[str, Any]]) -> np.ndarray:
+    """(n, T): 1 where a picture has the value of `TRAITS`."""
+    pairs = [(axis, value) for axis, values in TRAITS.items() for value in values]
+    return np.array([[float(look.get(axis) == value) for axis, value in pairs] for look in looks])
+
+
+def _averages(rows: np.ndarray, identities: np.ndarray | None) -> np.ndarray:
+    """The mean row of every identity, in the order of `_people`."""
+    if identities is None:
+        return rows
+    names, index = np.unique(np.asarray(identities), return_inverse=True)
+    sums = np.zeros((len(names), rows.shape[1]))
+    np.add.at(sums, index, rows)
+    return sums / np.bincount(index)[:, None]
+
+
 def _people(embeddings: np.ndarray, identities: np.ndarray | None) -> np.ndarray:
     """One embedding of length 1 per identity."""
     if embeddings.ndim != 2 or not np.isfinite(embeddings).all():
         raise ValueError(f"embeddings of shape {embeddings.shape}, expected (n, E) finite numbers")
     unit = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     if identities is not None:
-        names, index = np.unique(np.asarray(identities), return_inverse=True)
-        sums = np.zeros((len(names), unit.shape[1]))
-        np.add.at(sums, index, unit)
-        unit = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+        means = _averages(unit, identities)
+        unit = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     if len(unit) < 3:
         raise ValueError(f"embeddings of {len(unit)} identities, at least 3 are needed")
     return unit
@@ -178,12 +229,13 @@ def main() -> None:
     parser.add_argument("shards", type=Path, help="folder of the training shards")
     arguments = parser.parse_args()
     pipe = PortraitPipeline.from_pretrained(str(arguments.model))
-    embeddings, people = [], []
+    embeddings, people, looks = [], [], []
     samples = shards.read(arguments.shards)
     while batch := list(islice(samples, 128)):
         embeddings.append(embed(pipe, np.stack([sample.image for sample in batch])))
         people += [str(sample.labels["identity_id"]) for sample in batch]
-    prior = fit_prior(np.concatenate(embeddings), np.array(people))
+        looks += [{axis: sample.labels[axis] for axis in TRAITS} for sample in batch]
+    prior = fit_prior(np.concatenate(embeddings), np.array(people), looks=looks)
     atomic.write_bytes(arguments.model / FILE, save(prior))
 
 

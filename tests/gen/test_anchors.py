@@ -56,7 +56,8 @@ def prior(tmp_path_factory) -> IdentityPrior:
 
 def rules(**changes) -> anchors.Rules:
     settings = {
-        "seed": 0, "max_similarity": 0.3, "wanted_similarity": 1.0, "max_training_similarity": 0.55, "attempts": 40
+        "seed": 0, "max_similarity": 0.3, "wanted_similarity": 1.0, "max_training_similarity": 0.55,
+        "attempts": 40, "settling": 0,
     }  # fmt: skip
     return anchors.Rules(**{**settings, "limits": Thresholds(), **changes})
 
@@ -71,6 +72,18 @@ def origin(name: str, seed: int) -> Provenance:
     return Provenance(
         digital_source_type="trainedAlgorithmicMedia", pipeline="test", seed=seed, extra={"id": name}
     )
+
+
+class Sculptor(Painter):
+    """Draws what it is shown with half of every second number: a face settles where those are nothing."""
+
+    def condition_on_picture(self, image):
+        return self.look(image / 255).embedding
+
+    def make(self, prompts, negative, conditions, noise):
+        return super().make(prompts, negative, [condition * self._liking for condition in conditions], noise)
+
+    _liking = np.where(np.arange(WIDTH) % 2, 0.5, 1.0)
 
 
 def find(out, prior, count=20, studio=None, batch=8, **changes):
@@ -158,3 +171,23 @@ def test_impossible_limits_end_with_advice_and_keep_what_was_found(prior, tmp_pa
     assert [anchor.id for anchor in anchors.load(tmp_path).values()] == ["id0"]
     with pytest.raises(FileNotFoundError, match="holds no identities"):
         anchors.load(tmp_path / "elsewhere")
+
+
+def test_settled_identities_are_drawn_again_as_they_are(prior, tmp_path):
+    def kept(settling: int) -> float:
+        studio = Sculptor()
+        found, _ = find(tmp_path / str(settling), prior, 6, studio, settling=settling, max_similarity=1.0)
+        again = studio.make([""] * 6, "", [studio.condition_on_picture(anchor.image) for anchor in found], [])
+        redrawn = np.stack([studio.look(image).embedding for image in again])
+        return float((redrawn * np.stack([anchor.embedding for anchor in found])).sum(1).mean())
+
+    never, once, often = kept(0), kept(1), kept(4)
+    assert never < once < often
+    assert often > 0.99
+
+
+def test_settling_changes_the_picture_and_its_seed_only(prior, tmp_path):
+    first, _ = find(tmp_path / "once", prior, 3, Sculptor(), max_similarity=1.0)
+    second, _ = find(tmp_path / "again", prior, 3, Sculptor(), max_similarity=1.0, settling=1)
+    assert [anchor.id for anchor in first] == [anchor.id for anchor in second]
+    assert all(a.facts["seed"] != b.facts["seed"] for a, b in zip(first, second, strict=True))

@@ -57,6 +57,23 @@ def test_pictures_of_one_identity_count_once(people):
     assert np.allclose(tensors["training_embeddings"][0], first / np.linalg.norm(first), atol=1e-3)
 
 
+def test_who_is_drawn_agrees_with_the_looks_asked_for(people, tmp_path):
+    rng = np.random.default_rng(4)
+    looks = [{"gender": str(rng.choice(["woman", "man"])), "skin_tone": int(rng.integers(1, 7))} for _ in people]
+    towards = {"woman": np.eye(32)[30] * 0.6, "man": np.eye(32)[31] * 0.6}
+    rendered = np.stack(
+        [person + towards[look["gender"]] for person, look in zip(people, looks, strict=True)]
+    )
+    save_file(fit_prior(rendered, components=8, looks=looks), tmp_path / FILE)
+    prior = IdentityPrior.load(tmp_path)
+    women = np.stack([prior.sample(rng, {"gender": "woman", "hair_style": "afro"}) for _ in range(300)])
+    anybody = np.stack([prior.sample(rng) for _ in range(300)])
+    assert (women[:, 30] - women[:, 31]).mean() > 0.3
+    assert abs((anybody[:, 30] - anybody[:, 31]).mean()) < 0.1
+    # What the looks explain is no longer left to chance.
+    assert women[:, 30].std() < 0.5 * (rendered / np.linalg.norm(rendered, axis=1, keepdims=True))[:, 30].std()
+
+
 def test_fitting_twice_gives_the_same_numbers(people):
     first, second = fit_prior(people), fit_prior(people.copy())
     assert all(np.array_equal(first[key], second[key]) for key in first)
