@@ -77,7 +77,9 @@ class Anchor:
     image: np.ndarray
     """(h, w, 3) uint8."""
     embedding: np.ndarray
-    """(E,) of length 1, measured on the image."""
+    """Of length 1, measured on the image."""
+    drawn: np.ndarray
+    """The draw from the prior that it began as, of length 1."""
     facts: dict[str, Any] = field(default_factory=dict)
     """traits, candidate number, nearest similarities, reasons of earlier candidates."""
 
@@ -153,11 +155,12 @@ def _find_batch(
         waiting = [slot for slot in slots if slot.id not in found]
         if not waiting:
             break
-        known = [other.embedding for other in [*before, *found.values()]]
-        for slot, anchor, reason in _candidates(waiting, attempt, known, rules, studio, prior):
+        taken = [other.drawn for other in [*before, *found.values()]]
+        for slot, anchor, reason in _candidates(waiting, attempt, taken, rules, studio, prior):
             known = [other.embedding for other in [*before, *found.values()]]
-            reason = reason or _is_known(anchor, known, attempt, rules, prior)
-            if reason:
+            if anchor is not None:
+                reason = _is_known(anchor, known, attempt, rules, prior)
+            if anchor is None or reason:
                 rejected[slot.id].append(reason)
             else:
                 anchor.facts |= {"candidate": attempt, "rejected": rejected[slot.id], "traits": slot.traits}
@@ -175,16 +178,16 @@ def _find_batch(
 def _candidates(
     slots: Sequence[Slot],
     attempt: int,
-    known: Sequence[np.ndarray],
+    taken: Sequence[np.ndarray],
     rules: Rules,
     studio: Studio,
     prior: IdentityPrior,
-) -> list[tuple[Slot, Anchor, str]]:
-    """Make one candidate portrait for every slot and measure who it shows."""
+) -> list[tuple[Slot, Anchor | None, str]]:
+    """Make one candidate portrait for every slot and measure who it shows, or say why it is none."""
     drawn: list[np.ndarray] = []
     for slot in slots:
         rng = seeds.stream(rules.seed, "identity", slot.id, attempt)
-        drawn.append(_draw(prior, rng, slot.traits, [*known, *drawn]))
+        drawn.append(_draw(prior, rng, slot.traits, [*taken, *drawn]))
     conditions = [studio.condition_on_embedding(embedding) for embedding in drawn]
     looks, noise = _portray(slots, attempt, 0, conditions, rules, studio)
     for again in range(1, rules.settling + 1):
@@ -196,9 +199,13 @@ def _candidates(
     candidates = []
     for slot, look, embedding, seed in zip(slots, looks, drawn, noise, strict=True):
         _, reason = checks.verdict(look.measured, rules.limits)
-        own = look.embedding if look.embedding is not None else embedding
-        facts = {"seed": seed, "cosine_to_drawn": round(float(own @ embedding), 6)}
-        candidates.append((slot, Anchor(id=slot.id, image=look.image, embedding=own, facts=facts), reason))
+        if reason or look.embedding is None:
+            candidates.append((slot, None, reason or "no identity embedding"))
+            continue
+        anchor = Anchor(
+            id=slot.id, image=look.image, embedding=look.embedding, drawn=embedding, facts={"seed": seed}
+        )
+        candidates.append((slot, anchor, ""))
     return candidates
 
 
@@ -220,11 +227,11 @@ def _draw(
     prior: IdentityPrior,
     rng: np.random.Generator,
     traits: Mapping[str, Any],
-    known: Sequence[np.ndarray],
+    taken: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Draw an identity unlike the known ones: the best candidate (Mitchell, SIGGRAPH 1991)."""
+    """Draw an identity unlike those already drawn: the best candidate (Mitchell, SIGGRAPH 1991)."""
     drawn = np.stack([prior.sample(rng, traits) for _ in range(CHOICE)])
-    return drawn[(drawn @ np.stack(known).T).max(axis=1).argmin()] if known else drawn[0]
+    return drawn[(drawn @ np.stack(taken).T).max(axis=1).argmin()] if taken else drawn[0]
 
 
 def _is_known(
@@ -250,9 +257,11 @@ def _save(path: Path, batch: list[Anchor], origin: Callable[[str, int], provenan
         png = provenance.to_png_bytes(anchor.image, origin(anchor.id, anchor.facts["seed"]))
         atomic.write_bytes(path.parent / f"{anchor.id}.png", png)
         notes.append({"id": anchor.id, "sha256": hashlib.sha256(png).hexdigest(), **anchor.facts})
-    embeddings = np.stack([anchor.embedding for anchor in batch]).astype(np.float32)
-    text = json.dumps(notes, sort_keys=True)
-    atomic.write_bytes(path, save({"embeddings": embeddings}, metadata={"anchors": text}))
+    tensors = {
+        "embeddings": np.stack([anchor.embedding for anchor in batch]).astype(np.float32),
+        "drawn": np.stack([anchor.drawn for anchor in batch]).astype(np.float32),
+    }
+    atomic.write_bytes(path, save(tensors, metadata={"anchors": json.dumps(notes, sort_keys=True)}))
 
 
 def _load(path: Path) -> list[Anchor] | None:
@@ -260,14 +269,15 @@ def _load(path: Path) -> list[Anchor] | None:
     if not path.is_file():
         return None
     with safe_open(path, "numpy") as file:
-        notes, embeddings = json.loads(file.metadata()["anchors"]), file.get_tensor("embeddings")
+        notes = json.loads(file.metadata()["anchors"])
+        embeddings, draws = file.get_tensor("embeddings"), file.get_tensor("drawn")
     anchors = []
-    for facts, embedding in zip(notes, embeddings, strict=True):
+    for facts, embedding, drawn in zip(notes, embeddings, draws, strict=True):
         picture = path.parent / f"{facts['id']}.png"
         png = picture.read_bytes() if picture.is_file() else b""
         if hashlib.sha256(png).hexdigest() != facts.pop("sha256"):
             return None
         pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
         image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-        anchors.append(Anchor(id=facts.pop("id"), image=image, embedding=embedding, facts=facts))
+        anchors.append(Anchor(id=facts.pop("id"), image=image, embedding=embedding, drawn=drawn, facts=facts))
     return anchors

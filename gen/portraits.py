@@ -12,10 +12,9 @@ import numpy as np
 import torch
 
 from faces import alignment, provenance, vocabulary
-from gen import checks, seeds
+from gen import checks, models, recognition, seeds
 from gen.plan import PlanRow
 from gen.sample import Sample
-from pipelines.portrait import references
 from pipelines.portrait.conditioning import IdentityConditioning
 from pipelines.portrait.references import Reference
 
@@ -55,8 +54,10 @@ class Studio:
         steps: int,
         guidance: float,
         identity_scale: float,
+        recognizer: torch.nn.Module | None = None,
     ):
         self.pipe = pipe
+        self.recognizer = recognizer
         self.analyzer = analyzer
         self.steps = steps
         self.guidance = guidance
@@ -72,7 +73,10 @@ class Studio:
         from pipelines.portrait.pipeline import PortraitPipeline
 
         pipe = PortraitPipeline.from_pretrained(model).to(best_device())
-        return cls(pipe, FaceAnalyzer.from_pretrained("mini"), **settings)
+        recognizer = recognition.load(models.folder(model))
+        if recognizer is not None:
+            recognizer.to(best_device())
+        return cls(pipe, FaceAnalyzer.from_pretrained("mini"), recognizer=recognizer, **settings)
 
     def condition_on_embedding(self, embedding: np.ndarray) -> IdentityConditioning:
         """Condition on an identity that nobody has seen yet, an embedding (E,)."""
@@ -144,15 +148,13 @@ class Studio:
 
     @torch.no_grad()
     def _embed(self, image: np.ndarray, face: FaceAnalysis) -> np.ndarray:
-        """Identity embedding (E,) of length 1, by the encoder that the pipeline itself conditions on."""
+        """Identity embedding of length 1: the recognizer's, else that of the pipeline's own encoder."""
         pipe = self.pipe
-        if pipe.face_embedder is None and pipe.conditioner.config["framing"] == "aligned":
-            pixels = references.frame_pixels(face.aligned[None], pipe.feature_extractor)
-            encoder = pipe.image_encoder
-            embedding = encoder(pixels.to(encoder.device, encoder.dtype)).image_embeds[0]
-        else:
-            embedding = pipe.encode_references([_reference(image, face)]).id_embeds[0]
-        vector = embedding.float().cpu().numpy()
+        aligned = pipe.face_embedder is None and pipe.conditioner.config["framing"] == "aligned"
+        if self.recognizer is not None or aligned:
+            encoder = self.recognizer or pipe.image_encoder
+            return recognition.embed(encoder, pipe.feature_extractor, face.aligned[None])[0]
+        vector = pipe.encode_references([_reference(image, face)]).id_embeds[0].float().cpu().numpy()
         return vector / np.linalg.norm(vector)
 
 

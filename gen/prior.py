@@ -2,11 +2,13 @@
 
 The model is probabilistic PCA (Tipping and Bishop, "Probabilistic principal component analysis", JRSS B 1999,
 equations 7 and 8) around a mean that depends linearly on how a person is rendered: a prompt that names an old
-woman gets an embedding of one, or the picture would be a compromise, and compromises resemble each other. The
-similarities of the training identities among each other are kept with it, as the measure of "another person" in
-this encoder.
+woman gets an embedding of one, or the picture would be a compromise, and compromises resemble each other. It is
+a prior of what the model conditions on: the embeddings of its own image encoder.
 
-Made once from the training shards, with the model's own image encoder:
+The similarities of the training identities among each other are kept with it, as the measure of "another person"
+in the eyes of the network that compares: the model's recognizer, where it has one (`gen.recognition`).
+
+Made once from the training shards:
 
     python -m gen.prior weights/mini data/heads
 """
@@ -21,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
+from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from faces import vocabulary
-from gen import atomic
+from gen import atomic, recognition
 from gen.evaluation import shards
 
 FILE = "identity_prior.safetensors"
@@ -46,6 +48,7 @@ def fit_prior(
     identities: np.ndarray | None = None,
     components: int = 64,
     looks: Sequence[Mapping[str, Any]] | None = None,
+    compared: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Fit the prior to the embeddings of training identities.
 
@@ -55,11 +58,12 @@ def fit_prior(
         components: K, at most E - 1 and the number of identities - 1.
         looks: n mappings that hold what is rendered for the axes of `TRAITS`. By default the mean depends on
             nothing.
+        compared: (n, C) what the network that compares makes of the same pictures. By default `embeddings`.
 
     Returns:
         mean (E,), trait_effects (T, E) and trait_shares (T,) with a row for each value of `TRAITS`;
         components (K, E), variances (K,) and noise () of the PPCA model of what is left; all float32;
-        training_embeddings (N, E) float16, one per identity; impostor_rate and impostor_cosine (see
+        training_embeddings (N, C) float16, one per identity; impostor_rate and impostor_cosine (see
         `RATES`); neighbour_level and neighbour_cosine: quantiles of the cosine of an identity to its nearest
         other one.
 
@@ -76,7 +80,8 @@ def fit_prior(
     values, vectors = np.linalg.eigh(np.cov(rest.T, bias=True))
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(width)])
-    cosines, nearest = _similarities(people.astype(np.float32))
+    seen = people if compared is None else _people(np.asarray(compared, np.float64), identities)
+    cosines, nearest = _similarities(seen.astype(np.float32))
     return {
         "mean": mean.astype(np.float32),
         "trait_effects": effects.astype(np.float32),
@@ -84,7 +89,7 @@ def fit_prior(
         "components": np.ascontiguousarray((vectors * signs).T[:kept], np.float32),
         "variances": values[:kept].astype(np.float32),
         "noise": np.array(values[kept:].mean(), np.float32),
-        "training_embeddings": people.astype(np.float16),
+        "training_embeddings": seen.astype(np.float16),
         "impostor_rate": np.array(RATES, np.float32),
         "impostor_cosine": cosines,
         "neighbour_level": np.array(NEIGHBOUR_LEVELS, np.float32),
@@ -114,7 +119,7 @@ class IdentityPrior:
 
         Raises:
             FileNotFoundError: the model has none.
-            ValueError: the file lacks a tensor.
+            ValueError: the file lacks a tensor, or was made with another recognizer.
         """
         path = folder / FILE
         if not path.is_file():
@@ -122,6 +127,10 @@ class IdentityPrior:
                 f"{path}: missing; make it with `python -m gen.prior {folder} SHARDS` from the training shards"
             )
         tensors = load_file(path)
+        with safe_open(path, "numpy") as file:
+            made_with = (file.metadata() or {}).get(recognition.FOLDER, "")
+        if made_with != recognition.digest(folder):
+            raise ValueError(f"{path}: made with another recognizer than the folder's; run gen.prior again")
         missing = sorted(set(cls.__dataclass_fields__) - set(tensors))
         if missing:
             raise ValueError(f"{path}: lacks {', '.join(missing)}; written by gen.prior.fit_prior?")
@@ -152,7 +161,7 @@ class IdentityPrior:
         return self.mean + (wanted - self.trait_shares) @ self.trait_effects
 
     def nearest_training(self, embeddings: np.ndarray) -> np.ndarray:
-        """Largest cosine of embeddings (n, E), of length 1, to any training identity, (n,)."""
+        """Largest cosine of compared embeddings (n, C), of length 1, to any training identity, (n,)."""
         return (embeddings @ self.training_embeddings.T).max(1)
 
     def cosine_at(self, rate: float) -> float:
@@ -210,16 +219,6 @@ def _similarities(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(found, np.float32), nearest
 
 
-@torch.inference_mode()
-def embed(pipe: Any, images: np.ndarray) -> np.ndarray:
-    """Embed aligned portraits (n, s, s, 3) uint8 with a pipeline's image encoder: (n, E) float32."""
-    from pipelines.portrait.references import frame_pixels
-
-    encoder = pipe.image_encoder
-    pixels = frame_pixels(images, pipe.feature_extractor).to(encoder.device, encoder.dtype)
-    return encoder(pixels).image_embeds.float().cpu().numpy()
-
-
 def main() -> None:
     """Fit the prior of a model to its training renders and write it into the model's folder."""
     from pipelines.portrait.pipeline import PortraitPipeline
@@ -229,14 +228,24 @@ def main() -> None:
     parser.add_argument("shards", type=Path, help="folder of the training shards")
     arguments = parser.parse_args()
     pipe = PortraitPipeline.from_pretrained(str(arguments.model))
-    embeddings, people, looks = [], [], []
+    recognizer = recognition.load(arguments.model)
+    embeddings, compared, people, looks = [], [], [], []
     samples = shards.read(arguments.shards)
     while batch := list(islice(samples, 128)):
-        embeddings.append(embed(pipe, np.stack([sample.image for sample in batch])))
+        images = np.stack([sample.image for sample in batch])
+        embeddings.append(recognition.embed(pipe.image_encoder, pipe.feature_extractor, images))
+        if recognizer is not None:
+            compared.append(recognition.embed(recognizer, pipe.feature_extractor, images))
         people += [str(sample.labels["identity_id"]) for sample in batch]
         looks += [{axis: sample.labels[axis] for axis in TRAITS} for sample in batch]
-    prior = fit_prior(np.concatenate(embeddings), np.array(people), looks=looks)
-    atomic.write_bytes(arguments.model / FILE, save(prior))
+    prior = fit_prior(
+        np.concatenate(embeddings),
+        np.array(people),
+        looks=looks,
+        compared=np.concatenate(compared) if compared else None,
+    )
+    made_with = {recognition.FOLDER: recognition.digest(arguments.model)}
+    atomic.write_bytes(arguments.model / FILE, save(prior, metadata=made_with))
 
 
 if __name__ == "__main__":

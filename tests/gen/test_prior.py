@@ -59,7 +59,9 @@ def test_pictures_of_one_identity_count_once(people):
 
 def test_who_is_drawn_agrees_with_the_looks_asked_for(people, tmp_path):
     rng = np.random.default_rng(4)
-    looks = [{"gender": str(rng.choice(["woman", "man"])), "skin_tone": int(rng.integers(1, 7))} for _ in people]
+    looks = [
+        {"gender": str(rng.choice(["woman", "man"])), "skin_tone": int(rng.integers(1, 7))} for _ in people
+    ]
     towards = {"woman": np.eye(32)[30] * 0.6, "man": np.eye(32)[31] * 0.6}
     rendered = np.stack(
         [person + towards[look["gender"]] for person, look in zip(people, looks, strict=True)]
@@ -71,7 +73,9 @@ def test_who_is_drawn_agrees_with_the_looks_asked_for(people, tmp_path):
     assert (women[:, 30] - women[:, 31]).mean() > 0.3
     assert abs((anybody[:, 30] - anybody[:, 31]).mean()) < 0.1
     # What the looks explain is no longer left to chance.
-    assert women[:, 30].std() < 0.5 * (rendered / np.linalg.norm(rendered, axis=1, keepdims=True))[:, 30].std()
+    assert (
+        women[:, 30].std() < 0.5 * (rendered / np.linalg.norm(rendered, axis=1, keepdims=True))[:, 30].std()
+    )
 
 
 def test_fitting_twice_gives_the_same_numbers(people):

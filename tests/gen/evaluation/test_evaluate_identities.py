@@ -159,8 +159,9 @@ def write(made: Dataset, folder, form: str) -> None:
         for row, asked in zip(made.rows, made.planned, strict=True)
     ]
     (plan.parent / "rows.jsonl").write_text("\n".join(lines) + "\n")
+    some = np.ones(4, np.float32)
     people = [
-        anchors.Anchor(id=name, image=image, embedding=np.ones(4, np.float32), facts={"seed": 0})
+        anchors.Anchor(id=name, image=image, embedding=some, drawn=some, facts={"seed": 0})
         for name, image in made.references.items()
     ]
     origin = Provenance(digital_source_type="trainedAlgorithmicMedia", pipeline="test")
