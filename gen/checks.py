@@ -30,8 +30,8 @@ class Thresholds(BaseModel):
     sharpness: float = Field(default=0.0, ge=0)
     """Least sharpness (see `sharpness`); 0 measures without rejecting."""
     similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Least cosine between a sample and the reference of its identity. By default what one in a thousand pairs
-    of different training identities exceeds."""
+    """Least cosine between a sample and the reference of its identity. By default what two in ten thousand
+    pairs of different training identities exceed."""
     margin: float = Field(default=0.0, ge=-1, le=1)
     """How much nearer a sample must be to its own reference than to that of any other identity."""
 

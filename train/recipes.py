@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 from train.config import OptimizerConfig, TrainConfig
 from train.overrides import ConfigError
@@ -72,6 +73,30 @@ def encoder() -> TrainConfig:
         mixed_precision="bf16",
         ema_decay=0.997,
         validate_every=700,
+    )
+
+
+@recipe
+def recognizer() -> TrainConfig:
+    """What compares generated faces: the image encoder, continued until it tells people apart at low error rates."""
+    base = encoder()
+    task = replace(
+        base.task,
+        start=Path("weights/mini/image_encoder"),
+        margin_steps=600,
+        pair_steps=60,
+        part_share=0.0,
+    )
+    return replace(
+        base,
+        name="recognizer",
+        task=task,
+        optimizer=OptimizerConfig(kind="muon", lr=1.5e-3, weight_decay=0.02, warmup=30),
+        batch_size=48,
+        steps=1700,
+        ema_decay=0.99,
+        validate_every=300,
+        seed=77,
     )
 
 

@@ -42,8 +42,10 @@ IMAGE_AXES: Axes = {
 }
 _WANTED_RATE, _MAX_RATE = 0.05, 0.01
 """Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
-_WANTED_PAIRS, _MAX_PAIRS = 6.0, 1.0
+_WANTED_PAIRS, _MAX_PAIRS = 6.0, 2.0
 """The same for a large set, as a number per identity of it: it has to stand closer."""
+_STRANGERS = 2e-4
+"""Share of the pairs of different training identities that are more alike than a picture and its reference."""
 
 
 class IdentitiesRecipe(Recipe):
@@ -67,14 +69,14 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 1 % (in sets of more than 100: 1 / ids) of the pairs
+    """Largest cosine between two identities. By default what 1 % (in sets of more than 200: 2 / ids) of the pairs
     of different training identities exceed; the first candidates have to stay below what 5 % exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
-    candidates: int = Field(default=24, ge=1, le=1000)
+    candidates: int = Field(default=100, ge=1, le=1000)
     """Portraits tried for an identity before the run stops."""
-    settling: int = Field(default=2, ge=0, le=10)
+    settling: int = Field(default=1, ge=0, le=10)
     """Times that a candidate is portrayed again from its own portrait, until the model draws it as it is: more
     makes the pictures of an identity more alike, and the identities too."""
 
@@ -204,7 +206,7 @@ class IdentitiesRecipe(Recipe):
         prior = IdentityPrior.load(models.folder(self.model))
         least = self.thresholds.similarity
         limits = self.thresholds.model_copy(
-            update={"similarity": prior.cosine_at(1e-3) if least is None else least}
+            update={"similarity": prior.cosine_at(_STRANGERS) if least is None else least}
         )
         return PortraitMaker(self.studio(), anchors.load(out), limits)
 
