@@ -53,6 +53,7 @@ class Studio:
         *,
         steps: int,
         guidance: float,
+        guidance_rescale: float = 0.0,
         identity_scale: float,
         recognizer: torch.nn.Module | None = None,
     ):
@@ -61,6 +62,7 @@ class Studio:
         self.analyzer = analyzer
         self.steps = steps
         self.guidance = guidance
+        self.guidance_rescale = guidance_rescale
         self.identity_scale = identity_scale
         pipe.set_progress_bar_config(disable=True)
 
@@ -107,6 +109,7 @@ class Studio:
             conditioning=IdentityConditioning.cat(conditions),
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
+            guidance_rescale=self.guidance_rescale,
             identity_scale=self.identity_scale,
             generator=[seeds.noise_generator(seed) for seed in noise],
             output_type="np",
@@ -222,6 +225,7 @@ def facts(studio: Studio) -> dict[str, Any]:
         "scheduler": type(pipe.scheduler).__name__,
         "steps": studio.steps,
         "guidance_scale": studio.guidance,
+        "guidance_rescale": studio.guidance_rescale,
         "identity_scale": studio.identity_scale,
         "digital_source_type": "trainedAlgorithmicMedia",
         "minimum_age": vocabulary.MINIMUM_AGE,

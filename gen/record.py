@@ -47,9 +47,9 @@ SCHEMA = pa.schema(
         ("width", pa.int64()), ("height", pa.int64()),
         ("recipe", pa.string()), ("plan", pa.string()), ("generator", pa.string()), ("model", pa.string()),
         ("model_sha256", pa.string()), ("scheduler", pa.string()), ("steps", pa.int64()),
-        ("guidance_scale", pa.float64()), ("identity_scale", pa.float64()), ("licence", pa.string()),
-        ("digital_source_type", pa.string()), ("synthetic", pa.bool_()), ("minimum_age", pa.int64()),
-        ("schema_version", pa.string()),
+        ("guidance_scale", pa.float64()), ("guidance_rescale", pa.float64()), ("identity_scale", pa.float64()),
+        ("licence", pa.string()), ("digital_source_type", pa.string()), ("synthetic", pa.bool_()),
+        ("minimum_age", pa.int64()), ("schema_version", pa.string()),
     ]
 )  # fmt: skip
 """Columns of the metadata tables, the same for every recipe; what a recipe does not have is null."""

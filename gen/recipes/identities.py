@@ -40,9 +40,9 @@ IMAGE_AXES: Axes = {
     "hair_colour": {SAME: 12, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
     "hair_style": {SAME: 15, **dict.fromkeys(HAIR_STYLES, 1)},
 }
-_WANTED_RATE, _MAX_RATE = 0.05, 0.01
+_WANTED_RATE, _MAX_RATE = 0.02, 0.01
 """Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
-_WANTED_PAIRS, _MAX_PAIRS = 6.0, 2.0
+_WANTED_PAIRS, _MAX_PAIRS = 4.0, 1.0
 """The same for a large set, as a number per identity of it: it has to stand closer."""
 _STRANGERS = 2e-4
 """Share of the pairs of different training identities that are more alike than a picture and its reference."""
@@ -59,6 +59,8 @@ class IdentitiesRecipe(Recipe):
     attempts: int = Field(default=3, ge=1, le=10)
     steps: int = Field(default=20, ge=1, le=1000)
     guidance: float = Field(default=2.5, ge=1, le=30)
+    guidance_rescale: float = Field(default=0.7, ge=0, le=1)
+    """Against overexposure, which drawing from a drawn portrait would add to."""
     identity_scale: float = Field(default=1.0, ge=0, le=2)
     words: str = Field(default="", max_length=200)
     """Free words that follow every prompt."""
@@ -69,8 +71,8 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 1 % (in sets of more than 200: 2 / ids) of the pairs
-    of different training identities exceed; the first candidates have to stay below what 5 % exceed."""
+    """Largest cosine between two identities. By default what 1 % (in sets of more than 100: 1 / ids) of the pairs
+    of different training identities exceed; the first candidates have to stay below what 2 % exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
@@ -218,7 +220,11 @@ class IdentitiesRecipe(Recipe):
     def studio(self) -> Studio:
         """Load the pipeline with the settings of the recipe."""
         return Studio.load(
-            self.model, steps=self.steps, guidance=self.guidance, identity_scale=self.identity_scale
+            self.model,
+            steps=self.steps,
+            guidance=self.guidance,
+            guidance_rescale=self.guidance_rescale,
+            identity_scale=self.identity_scale,
         )
 
     def _limit(self, prior: IdentityPrior) -> float:

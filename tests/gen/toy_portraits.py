@@ -54,6 +54,7 @@ class ToyIdentities(IdentitiesRecipe):
             FrameAnalyzer(),
             steps=self.steps,
             guidance=self.guidance,
+            guidance_rescale=self.guidance_rescale,
             identity_scale=self.identity_scale,
         )
 
