@@ -30,7 +30,7 @@ from gen.worker import GenerationAborted
 from pipelines.portrait.conditioning import IdentityConditioning
 
 FOLDER = "plan/identities"
-PATIENCE = 8
+PATIENCE = 4
 """Candidates after which an identity may be as near to another as the rules allow at all."""
 CHOICE = 64
 """Draws from the prior of which the one that is least like the identities so far becomes a candidate: plain draws

@@ -40,7 +40,7 @@ IMAGE_AXES: Axes = {
     "hair_colour": {SAME: 12, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
     "hair_style": {SAME: 15, **dict.fromkeys(HAIR_STYLES, 1)},
 }
-_WANTED_RATE, _MAX_RATE = 0.02, 0.01
+_WANTED_RATE, _MAX_RATE = 0.02, 0.005
 """Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
 _WANTED_PAIRS, _MAX_PAIRS = 4.0, 1.0
 """The same for a large set, as a number per identity of it: it has to stand closer."""
@@ -71,8 +71,8 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 1 % (in sets of more than 100: 1 / ids) of the pairs
-    of different training identities exceed; the first candidates have to stay below what 2 % exceed."""
+    """Largest cosine between two identities. By default what 0.5 % (in sets of more than 200: 1 / ids) of the
+    pairs of different training identities exceed; the first candidates have to stay below what 2 % exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
     its nearest other one: nobody is nearer to them than they are to each other."""
