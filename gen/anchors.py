@@ -24,10 +24,9 @@ from safetensors.numpy import save
 
 from faces import provenance
 from gen import atomic, checks, seeds
-from gen.portraits import Look, Studio
+from gen.portraits import Studio
 from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
-from pipelines.portrait.conditioning import IdentityConditioning
 
 FOLDER = "plan/identities"
 PATIENCE = 4
@@ -155,10 +154,10 @@ def _find_batch(
         waiting = [slot for slot in slots if slot.id not in found]
         if not waiting:
             break
-        taken = [other.drawn for other in [*before, *found.values()]]
-        for slot, anchor, reason in _candidates(waiting, attempt, taken, rules, studio, prior):
-            known = [other.embedding for other in [*before, *found.values()]]
+        accepted = [*before, *found.values()]
+        for slot, anchor, reason in _candidates(waiting, attempt, accepted, rules, studio, prior):
             if anchor is not None:
+                known = [other.embedding for other in [*before, *found.values()]]
                 reason = _is_known(anchor, known, attempt, rules, prior)
             if anchor is None or reason:
                 rejected[slot.id].append(reason)
@@ -178,49 +177,55 @@ def _find_batch(
 def _candidates(
     slots: Sequence[Slot],
     attempt: int,
-    taken: Sequence[np.ndarray],
+    accepted: Sequence[Anchor],
     rules: Rules,
     studio: Studio,
     prior: IdentityPrior,
 ) -> list[tuple[Slot, Anchor | None, str]]:
-    """Make one candidate portrait for every slot and measure who it shows, or say why it is none."""
-    drawn: list[np.ndarray] = []
+    """Make one candidate portrait for every slot, or say why there is none; only somebody new is drawn again."""
+    drawn = _draw_all(slots, attempt, [other.drawn for other in accepted], rules, prior)
+    conditions = {name: studio.condition_on_embedding(embedding) for name, embedding in drawn.items()}
+    standing: dict[str, Anchor] = {}
+    turned_down: dict[str, str] = {}
+    for again in range(rules.settling + 1):
+        waiting = [slot for slot in slots if slot.id not in turned_down]
+        if not waiting:
+            break
+        conditions |= {name: studio.condition_on_picture(anchor.image) for name, anchor in standing.items()}
+        noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, again) for slot in waiting]
+        images = studio.make(
+            [slot.prompt for slot in waiting], "", [conditions[slot.id] for slot in waiting], noise
+        )
+        standing = {}
+        for slot, image, seed in zip(waiting, images, noise, strict=True):
+            look = studio.look(image)
+            _, reason = checks.verdict(look.measured, rules.limits)
+            if reason or look.embedding is None:
+                turned_down[slot.id] = reason or "no identity embedding"
+                continue
+            anchor = Anchor(
+                id=slot.id,
+                image=look.image,
+                embedding=look.embedding,
+                drawn=drawn[slot.id],
+                facts={"seed": seed},
+            )
+            reason = _is_known(anchor, [other.embedding for other in accepted], attempt, rules, prior)
+            if reason:
+                turned_down[slot.id] = reason
+            else:
+                standing[slot.id] = anchor
+    return [(slot, standing.get(slot.id), turned_down.get(slot.id, "")) for slot in slots]
+
+
+def _draw_all(
+    slots: Sequence[Slot], attempt: int, taken: Sequence[np.ndarray], rules: Rules, prior: IdentityPrior
+) -> dict[str, np.ndarray]:
+    drawn: dict[str, np.ndarray] = {}
     for slot in slots:
         rng = seeds.stream(rules.seed, "identity", slot.id, attempt)
-        drawn.append(_draw(prior, rng, slot.traits, [*taken, *drawn]))
-    conditions = [studio.condition_on_embedding(embedding) for embedding in drawn]
-    looks, noise = _portray(slots, attempt, 0, conditions, rules, studio)
-    for again in range(1, rules.settling + 1):
-        conditions = [
-            studio.condition_on_picture(look.image) if look.embedding is not None else condition
-            for look, condition in zip(looks, conditions, strict=True)
-        ]
-        looks, noise = _portray(slots, attempt, again, conditions, rules, studio)
-    candidates = []
-    for slot, look, embedding, seed in zip(slots, looks, drawn, noise, strict=True):
-        _, reason = checks.verdict(look.measured, rules.limits)
-        if reason or look.embedding is None:
-            candidates.append((slot, None, reason or "no identity embedding"))
-            continue
-        anchor = Anchor(
-            id=slot.id, image=look.image, embedding=look.embedding, drawn=embedding, facts={"seed": seed}
-        )
-        candidates.append((slot, anchor, ""))
-    return candidates
-
-
-def _portray(
-    slots: Sequence[Slot],
-    attempt: int,
-    again: int,
-    conditions: Sequence[IdentityConditioning],
-    rules: Rules,
-    studio: Studio,
-) -> tuple[list[Look], list[int]]:
-    """Draw every slot's person once and look at the pictures; returns the looks and the seeds of the noise."""
-    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, again) for slot in slots]
-    images = studio.make([slot.prompt for slot in slots], "", conditions, noise)
-    return [studio.look(image) for image in images], noise
+        drawn[slot.id] = _draw(prior, rng, slot.traits, [*taken, *drawn.values()])
+    return drawn
 
 
 def _draw(
