@@ -4,8 +4,8 @@ They are found one after another, in batches that the plan fixes: each must stay
 and from every identity that the model was trained on. A finished batch is a file: later runs go on there.
 
 A model that draws a person again from its own portrait changes the face a little, always to its liking; repeated,
-the face comes to rest at one that the model draws as it is (a fixed-point iteration). Identities are portrayed
-again a few times for that reason, before they are compared: their pictures then show one person.
+the face comes to rest at one that the model draws as it is (a fixed-point iteration). Candidates are portrayed
+again for that reason, as long as they are nobody known: the pictures of an identity then show one person.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ def _candidates(
 ) -> list[tuple[Slot, Anchor | None, str]]:
     """Make one candidate portrait for every slot, or say why there is none; only somebody new is drawn again."""
     drawn = _draw_all(slots, attempt, [other.drawn for other in accepted], rules, prior)
+    known = [other.embedding for other in accepted]
     conditions = {name: studio.condition_on_embedding(embedding) for name, embedding in drawn.items()}
     standing: dict[str, Anchor] = {}
     turned_down: dict[str, str] = {}
@@ -210,7 +211,7 @@ def _candidates(
                 drawn=drawn[slot.id],
                 facts={"seed": seed},
             )
-            reason = _is_known(anchor, [other.embedding for other in accepted], attempt, rules, prior)
+            reason = _is_known(anchor, known, attempt, rules, prior)
             if reason:
                 turned_down[slot.id] = reason
             else:
