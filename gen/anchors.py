@@ -3,9 +3,10 @@
 They are found one after another, in batches that the plan fixes: each must stay away from those before it
 and from every identity that the model was trained on. A finished batch is a file: later runs go on there.
 
-A model that draws a person again from its own portrait changes the face a little, always to its liking; repeated,
-the face comes to rest at one that the model draws as it is (a fixed-point iteration). Candidates are portrayed
-again for that reason, as long as they are nobody known: the pictures of an identity then show one person.
+A model that draws a person from a portrait changes the face a little, always to its liking, so that pictures are
+more like each other than like the portrait that they come from. A candidate is therefore drawn several times from its
+first portrait, and the most typical of those drawings, their medoid, is who the identity is: its reference. All its
+pictures come from the first portrait too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from safetensors.numpy import save
 
 from faces import provenance
 from gen import atomic, checks, seeds
-from gen.portraits import Studio
+from gen.portraits import Look, Studio
 from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
 
@@ -58,8 +59,8 @@ class Rules:
     """Largest cosine to an identity of the training set."""
     attempts: int
     """Candidates per identity."""
-    settling: int
-    """Times that a candidate is portrayed again from its own portrait."""
+    drawings: int
+    """Pictures of a candidate of which the most typical becomes the reference."""
     limits: checks.Thresholds
 
     def similarity_at(self, attempt: int) -> float:
@@ -74,13 +75,30 @@ class Anchor:
 
     id: str
     image: np.ndarray
-    """(h, w, 3) uint8."""
+    """The reference, (h, w, 3) uint8: who the identity is."""
+    source: np.ndarray
+    """The first portrait, (h, w, 3) uint8: what every picture of the identity is drawn from."""
     embedding: np.ndarray
-    """Of length 1, measured on the image."""
+    """Of length 1, measured on the reference."""
     drawn: np.ndarray
     """The draw from the prior that it began as, of length 1."""
     facts: dict[str, Any] = field(default_factory=dict)
     """traits, candidate number, nearest similarities, reasons of earlier candidates."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Portrait:
+    """A drawing of a candidate."""
+
+    look: Look
+    seed: int
+    fault: str
+    """Why it is no sound portrait, "" when it is."""
+
+    @property
+    def embedding(self) -> np.ndarray:
+        assert self.look.embedding is not None  # a picture without one has a fault
+        return self.look.embedding
 
 
 def find(
@@ -155,15 +173,22 @@ def _find_batch(
         if not waiting:
             break
         accepted = [*before, *found.values()]
-        for slot, anchor, reason in _candidates(waiting, attempt, accepted, rules, studio, prior):
-            if anchor is not None:
+        candidates, turned_down = _candidates(waiting, attempt, accepted, rules, studio, prior)
+        for slot in waiting:
+            candidate, reason = candidates.get(slot.id), turned_down.get(slot.id, "")
+            if candidate is not None:
                 known = [other.embedding for other in [*before, *found.values()]]
-                reason = _is_known(anchor, known, attempt, rules, prior)
-            if anchor is None or reason:
+                similar, reason = _compare(candidate.embedding, known, attempt, rules, prior)
+                candidate.facts |= similar
+            if candidate is None or reason:
                 rejected[slot.id].append(reason)
             else:
-                anchor.facts |= {"candidate": attempt, "rejected": rejected[slot.id], "traits": slot.traits}
-                found[slot.id] = anchor
+                candidate.facts |= {
+                    "candidate": attempt,
+                    "rejected": rejected[slot.id],
+                    "traits": slot.traits,
+                }
+                found[slot.id] = candidate
     missing = [slot.id for slot in slots if slot.id not in found]
     if missing:
         raise GenerationAborted(
@@ -181,42 +206,68 @@ def _candidates(
     rules: Rules,
     studio: Studio,
     prior: IdentityPrior,
-) -> list[tuple[Slot, Anchor | None, str]]:
-    """Make one candidate portrait for every slot, or say why there is none; only somebody new is drawn again."""
+) -> tuple[dict[str, Anchor], dict[str, str]]:
+    """Make one candidate for every slot, or say why there is none; only somebody new is drawn several times."""
     drawn = _draw_all(slots, attempt, [other.drawn for other in accepted], rules, prior)
     known = [other.embedding for other in accepted]
     conditions = {name: studio.condition_on_embedding(embedding) for name, embedding in drawn.items()}
-    standing: dict[str, Anchor] = {}
-    turned_down: dict[str, str] = {}
-    for again in range(rules.settling + 1):
-        waiting = [slot for slot in slots if slot.id not in turned_down]
-        if not waiting:
-            break
-        conditions |= {name: studio.condition_on_picture(anchor.image) for name, anchor in standing.items()}
-        noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, again) for slot in waiting]
-        images = studio.make(
-            [slot.prompt for slot in waiting], "", [conditions[slot.id] for slot in waiting], noise
+    first = _portray(slots, conditions, attempt, 0, rules, studio)
+    turned_down = {
+        name: reason
+        for name, portrait in first.items()
+        if (reason := portrait.fault or _compare(portrait.embedding, known, attempt, rules, prior)[1])
+    }
+    left = [slot for slot in slots if slot.id not in turned_down]
+    conditions = {slot.id: studio.condition_on_picture(first[slot.id].look.image) for slot in left}
+    rounds = [
+        _portray(left, conditions, attempt, number + 1, rules, studio) for number in range(rules.drawings)
+    ]
+    candidates = {}
+    for slot in left:
+        drawings = [portraits[slot.id] for portraits in rounds]
+        sound = [portrait for portrait in drawings if not portrait.fault]
+        if not sound:
+            turned_down[slot.id] = drawings[-1].fault
+            continue
+        typical = _medoid(sound)
+        candidates[slot.id] = Anchor(
+            id=slot.id,
+            image=typical.look.image,
+            source=first[slot.id].look.image,
+            embedding=typical.embedding,
+            drawn=drawn[slot.id],
+            facts={"seed": typical.seed, "source_seed": first[slot.id].seed},
         )
-        standing = {}
-        for slot, image, seed in zip(waiting, images, noise, strict=True):
-            look = studio.look(image)
-            _, reason = checks.verdict(look.measured, rules.limits)
-            if reason or look.embedding is None:
-                turned_down[slot.id] = reason or "no identity embedding"
-                continue
-            anchor = Anchor(
-                id=slot.id,
-                image=look.image,
-                embedding=look.embedding,
-                drawn=drawn[slot.id],
-                facts={"seed": seed},
-            )
-            reason = _is_known(anchor, known, attempt, rules, prior)
-            if reason:
-                turned_down[slot.id] = reason
-            else:
-                standing[slot.id] = anchor
-    return [(slot, standing.get(slot.id), turned_down.get(slot.id, "")) for slot in slots]
+    return candidates, turned_down
+
+
+def _portray(
+    slots: Sequence[Slot],
+    conditions: Mapping[str, Any],
+    attempt: int,
+    number: int,
+    rules: Rules,
+    studio: Studio,
+) -> dict[str, _Portrait]:
+    """Draw every slot once, the `number`-th time in this attempt."""
+    if not slots:
+        return {}
+    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, number) for slot in slots]
+    images = studio.make([slot.prompt for slot in slots], "", [conditions[slot.id] for slot in slots], noise)
+    portraits = {}
+    for slot, image, seed in zip(slots, images, noise, strict=True):
+        look = studio.look(image)
+        fault = checks.verdict(look.measured, rules.limits)[1]
+        if not fault and look.embedding is None:
+            fault = "no identity embedding"
+        portraits[slot.id] = _Portrait(look=look, seed=seed, fault=fault)
+    return portraits
+
+
+def _medoid(portraits: Sequence[_Portrait]) -> _Portrait:
+    """The portrait that is most like the others."""
+    embeddings = np.stack([portrait.embedding for portrait in portraits])
+    return portraits[int((embeddings @ embeddings.sum(axis=0)).argmax())]
 
 
 def _draw_all(
@@ -240,29 +291,36 @@ def _draw(
     return drawn[(drawn @ np.stack(taken).T).max(axis=1).argmin()] if taken else drawn[0]
 
 
-def _is_known(
-    anchor: Anchor, others: list[np.ndarray], attempt: int, rules: Rules, prior: IdentityPrior
-) -> str:
-    """Say whom a candidate resembles too much, "" when it is somebody new; notes both similarities."""
-    training = float(prior.nearest_training(anchor.embedding[None])[0])
-    other = float((np.stack(others) @ anchor.embedding).max()) if others else -1.0
-    anchor.facts |= {"nn_sim_to_train": round(training, 6), "nn_sim_in_set": round(other, 6)}
+def _compare(
+    embedding: np.ndarray, others: list[np.ndarray], attempt: int, rules: Rules, prior: IdentityPrior
+) -> tuple[dict[str, float], str]:
+    """Similarities to the nearest training identity and in the set, and whom this is, "" for somebody new."""
+    training = float(prior.nearest_training(embedding[None])[0])
+    other = float((np.stack(others) @ embedding).max()) if others else -1.0
+    similar = {"nn_sim_to_train": round(training, 6), "nn_sim_in_set": round(other, 6)}
     if training > rules.max_training_similarity:
         limit = rules.max_training_similarity
-        return f"cosine {training:.3f} to a training identity, at most {limit:.3f} permitted"
+        return similar, f"cosine {training:.3f} to a training identity, at most {limit:.3f} permitted"
     limit = rules.similarity_at(attempt)
     if other > limit:
-        return f"cosine {other:.3f} to another identity of the set, at most {limit:.3f} permitted"
-    return ""
+        return similar, f"cosine {other:.3f} to another identity of the set, at most {limit:.3f} permitted"
+    return similar, ""
 
 
 def _save(path: Path, batch: list[Anchor], origin: Callable[[str, int], provenance.Provenance]) -> None:
     """Write the pictures, then the embeddings, whose presence marks the batch as finished."""
     notes = []
     for anchor in batch:
-        png = provenance.to_png_bytes(anchor.image, origin(anchor.id, anchor.facts["seed"]))
-        atomic.write_bytes(path.parent / f"{anchor.id}.png", png)
-        notes.append({"id": anchor.id, "sha256": hashlib.sha256(png).hexdigest(), **anchor.facts})
+        digests = {}
+        reference, source = _files(anchor.id)
+        for name, image, seed in (
+            (reference, anchor.image, anchor.facts["seed"]),
+            (source, anchor.source, anchor.facts["source_seed"]),
+        ):
+            png = provenance.to_png_bytes(image, origin(anchor.id, seed))
+            atomic.write_bytes(path.parent / name, png)
+            digests[name] = hashlib.sha256(png).hexdigest()
+        notes.append({"id": anchor.id, "sha256": digests, **anchor.facts})
     tensors = {
         "embeddings": np.stack([anchor.embedding for anchor in batch]).astype(np.float32),
         "drawn": np.stack([anchor.drawn for anchor in batch]).astype(np.float32),
@@ -279,11 +337,25 @@ def _load(path: Path) -> list[Anchor] | None:
         embeddings, draws = file.get_tensor("embeddings"), file.get_tensor("drawn")
     anchors = []
     for facts, embedding, drawn in zip(notes, embeddings, draws, strict=True):
-        picture = path.parent / f"{facts['id']}.png"
-        png = picture.read_bytes() if picture.is_file() else b""
-        if hashlib.sha256(png).hexdigest() != facts.pop("sha256"):
+        name, digests = facts.pop("id"), facts.pop("sha256")
+        image, source = (_read_picture(path.parent / file, digests[file]) for file in _files(name))
+        if image is None or source is None:
             return None
-        pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
-        image = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
-        anchors.append(Anchor(id=facts.pop("id"), image=image, embedding=embedding, drawn=drawn, facts=facts))
+        anchors.append(
+            Anchor(id=name, image=image, source=source, embedding=embedding, drawn=drawn, facts=facts)
+        )
     return anchors
+
+
+def _files(name: str) -> tuple[str, str]:
+    """Names of the pictures of an identity: the reference and the source."""
+    return f"{name}.png", f"{name}-source.png"
+
+
+def _read_picture(path: Path, digest: str) -> np.ndarray | None:
+    """Read a picture, (h, w, 3) uint8; None where it is absent or not the one that was written."""
+    png = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(png).hexdigest() != digest:
+        return None
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
+    return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)

@@ -156,7 +156,7 @@ class Studio:
         aligned = pipe.face_embedder is None and pipe.conditioner.config["framing"] == "aligned"
         if self.recognizer is not None or aligned:
             encoder = self.recognizer or pipe.image_encoder
-            return recognition.embed(encoder, pipe.feature_extractor, face.aligned[None])[0]
+            return recognition.compare(encoder, pipe.feature_extractor, face.aligned[None])[0]
         vector = pipe.encode_references([_reference(image, face)]).id_embeds[0].float().cpu().numpy()
         return vector / np.linalg.norm(vector)
 
@@ -184,8 +184,8 @@ class PortraitMaker:
         return [self._sample(row, image) for row, image in zip(rows, images, strict=True)]
 
     def _condition(self, identity_id: str) -> IdentityConditioning:
-        """Encode the portrait of an identity, alone: the same numbers whoever shares its batch."""
-        return self.studio.condition_on_picture(self.anchors[identity_id].image)
+        """Encode the source of an identity, alone: the same numbers whoever shares its batch."""
+        return self.studio.condition_on_picture(self.anchors[identity_id].source)
 
     def _sample(self, row: PlanRow, image: np.ndarray) -> Sample:
         if not np.isfinite(image).all():

@@ -235,7 +235,7 @@ def main() -> None:
         images = np.stack([sample.image for sample in batch])
         embeddings.append(recognition.embed(pipe.image_encoder, pipe.feature_extractor, images))
         if recognizer is not None:
-            compared.append(recognition.embed(recognizer, pipe.feature_extractor, images))
+            compared.append(recognition.compare(recognizer, pipe.feature_extractor, images))
         people += [str(sample.labels["identity_id"]) for sample in batch]
         looks += [{axis: sample.labels[axis] for axis in TRAITS} for sample in batch]
     prior = fit_prior(

@@ -46,3 +46,15 @@ def embed(encoder: torch.nn.Module, feature_extractor: Any, frames: np.ndarray) 
     pixels = frame_pixels(frames, feature_extractor).to(first.device, first.dtype)
     vectors = encoder(pixels).image_embeds.float().cpu().numpy()
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def compare(encoder: torch.nn.Module, feature_extractor: Any, frames: np.ndarray) -> np.ndarray:
+    """Embed aligned portraits for comparison, as `embed` does: the mean of a portrait and its mirror image.
+
+    What depends on the side of the light or of the pose cancels out (flip testing, as in Wang et al., "CosFace",
+    CVPR 2018, section 4.1, which concatenates).
+    """
+    mirrored = np.ascontiguousarray(frames[:, :, ::-1])
+    both = embed(encoder, feature_extractor, np.concatenate([frames, mirrored])).reshape(2, len(frames), -1)
+    vectors = both.sum(axis=0)
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -52,7 +52,7 @@ class IdentitiesRecipe(Recipe):
     """Identities that belong to nobody, balanced over rendered looks, in varied pictures."""
 
     kind: ClassVar[str] = "identities"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     ids: int = Field(default=50, ge=1, le=1_000_000)
     images_per_id: int = Field(default=10, ge=1, le=10_000)
@@ -78,9 +78,9 @@ class IdentitiesRecipe(Recipe):
     its nearest other one: nobody is nearer to them than they are to each other."""
     candidates: int = Field(default=100, ge=1, le=1000)
     """Portraits tried for an identity before the run stops."""
-    settling: int = Field(default=1, ge=0, le=10)
-    """Times that a candidate is portrayed again from its own portrait, until the model draws it as it is: more
-    makes the pictures of an identity more alike, and the identities too."""
+    drawings: int = Field(default=4, ge=1, le=32)
+    """Pictures of a new identity of which the most typical becomes its reference: more make the pictures of an
+    identity more like its reference."""
 
     @field_validator("identity_axes", "image_axes", mode="before")
     @classmethod
@@ -177,7 +177,7 @@ class IdentitiesRecipe(Recipe):
             wanted_similarity=prior.cosine_at(min(_WANTED_RATE, _WANTED_PAIRS / self.ids)),
             max_training_similarity=self._training_limit(prior),
             attempts=self.candidates,
-            settling=self.settling,
+            drawings=self.drawings,
             limits=self.thresholds,
         )
         tally = {"kept": 0, "rejected": 0}

@@ -52,6 +52,13 @@ def test_embeddings_are_the_recognizers_and_of_length_one(model, frames):
     assert not np.allclose(vectors, recognition.embed(encoder(2), extractor(), frames), atol=0.1)
 
 
+def test_a_portrait_and_its_mirror_image_compare_as_one(frames):
+    vectors = recognition.compare(encoder(1), extractor(), frames)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.allclose(vectors, recognition.compare(encoder(1), extractor(), frames[:, :, ::-1]), atol=1e-5)
+    assert not np.allclose(vectors, recognition.embed(encoder(1), extractor(), frames), atol=1e-4)
+
+
 def test_a_model_without_one_has_none(tmp_path):
     assert recognition.load(tmp_path) is None
     assert recognition.digest(tmp_path) == ""
@@ -67,7 +74,7 @@ def test_a_studio_compares_with_the_recognizer(model, frames):
     settings = {"steps": 1, "guidance": 1.0, "identity_scale": 1.0}
     for network, own in ((recognition.load(model), encoder(1)), (None, encoder(2))):
         studio = Studio(pipe, None, recognizer=network, **settings)
-        wanted = recognition.embed(own, extractor(), frames[:1])[0]
+        wanted = recognition.compare(own, extractor(), frames[:1])[0]
         assert np.allclose(studio._embed(frames[0], face), wanted, atol=1e-5)
 
 

@@ -161,7 +161,14 @@ def write(made: Dataset, folder, form: str) -> None:
     (plan.parent / "rows.jsonl").write_text("\n".join(lines) + "\n")
     some = np.ones(4, np.float32)
     people = [
-        anchors.Anchor(id=name, image=image, embedding=some, drawn=some, facts={"seed": 0})
+        anchors.Anchor(
+            id=name,
+            image=image,
+            source=image,
+            embedding=some,
+            drawn=some,
+            facts={"seed": 0, "source_seed": 0},
+        )
         for name, image in made.references.items()
     ]
     origin = Provenance(digital_source_type="trainedAlgorithmicMedia", pipeline="test")
