@@ -11,6 +11,7 @@ pictures come from the first portrait too.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +26,13 @@ from safetensors.numpy import save
 
 from faces import provenance
 from gen import atomic, checks, seeds
-from gen.portraits import Look, Studio
+from gen.atelier import Atelier, Order, Portrait
+from gen.portraits import Studio
 from gen.prior import IdentityPrior
 from gen.worker import GenerationAborted
 
 FOLDER = "plan/identities"
-PATIENCE = 4
+PATIENCE = 8
 """Candidates after which an identity may be as near to another as the rules allow at all."""
 CHOICE = 64
 """Draws from the prior of which the one that is least like the identities so far becomes a candidate: plain draws
@@ -86,21 +88,6 @@ class Anchor:
     """traits, candidate number, nearest similarities, reasons of earlier candidates."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Portrait:
-    """A drawing of a candidate."""
-
-    look: Look
-    seed: int
-    fault: str
-    """Why it is no sound portrait, "" when it is."""
-
-    @property
-    def embedding(self) -> np.ndarray:
-        assert self.look.embedding is not None  # a picture without one has a fault
-        return self.look.embedding
-
-
 def find(
     slots: Sequence[Slot],
     rules: Rules,
@@ -110,6 +97,7 @@ def find(
     batch_size: int,
     origin: Callable[[str, int], provenance.Provenance],
     progress: Callable[[int, int], None],
+    workers: int = 1,
 ) -> list[Anchor]:
     """Find an identity for every slot, or take it from the files of an earlier run.
 
@@ -119,22 +107,24 @@ def find(
         studio: the model.
         prior: where candidates come from.
         out: folder of the dataset; anchors go to `FOLDER` in it.
-        batch_size: candidates per call of the model.
+        batch_size: identities that are looked for at a time.
         origin: (identity id, seed) -> provenance of the anchor picture.
         progress: called with accepted and rejected candidates of every batch.
+        workers: drawings made at once; changes no byte of the result.
 
     Raises:
         GenerationAborted: an identity is not found within `rules.attempts` candidates.
     """
     anchors: list[Anchor] = []
-    for first in range(0, len(slots), batch_size):
-        path = out / FOLDER / f"{first // batch_size:05d}.safetensors"
-        batch = _load(path)
-        if batch is None:
-            batch = _find_batch(slots[first : first + batch_size], anchors, rules, studio, prior)
-            _save(path, batch, origin)
-        anchors += batch
-        progress(len(batch), sum(len(anchor.facts["rejected"]) for anchor in batch))
+    with contextlib.closing(Atelier(studio, workers, rules.limits)) as atelier:
+        for first in range(0, len(slots), batch_size):
+            path = out / FOLDER / f"{first // batch_size:05d}.safetensors"
+            batch = _load(path)
+            if batch is None:
+                batch = _find_batch(slots[first : first + batch_size], anchors, rules, atelier, prior)
+                _save(path, batch, origin)
+            anchors += batch
+            progress(len(batch), sum(len(anchor.facts["rejected"]) for anchor in batch))
     return anchors
 
 
@@ -164,7 +154,7 @@ def are_found(slots: Sequence[Slot], out: Path) -> bool:
 
 
 def _find_batch(
-    slots: Sequence[Slot], before: list[Anchor], rules: Rules, studio: Studio, prior: IdentityPrior
+    slots: Sequence[Slot], before: list[Anchor], rules: Rules, atelier: Atelier, prior: IdentityPrior
 ) -> list[Anchor]:
     found: dict[str, Anchor] = {}
     rejected: dict[str, list[str]] = {slot.id: [] for slot in slots}
@@ -173,7 +163,7 @@ def _find_batch(
         if not waiting:
             break
         accepted = [*before, *found.values()]
-        candidates, turned_down = _candidates(waiting, attempt, accepted, rules, studio, prior)
+        candidates, turned_down = _candidates(waiting, attempt, accepted, rules, atelier, prior)
         for slot in waiting:
             candidate, reason = candidates.get(slot.id), turned_down.get(slot.id, "")
             if candidate is not None:
@@ -204,14 +194,27 @@ def _candidates(
     attempt: int,
     accepted: Sequence[Anchor],
     rules: Rules,
-    studio: Studio,
+    atelier: Atelier,
     prior: IdentityPrior,
 ) -> tuple[dict[str, Anchor], dict[str, str]]:
     """Make one candidate for every slot, or say why there is none; only somebody new is drawn several times."""
     drawn = _draw_all(slots, attempt, [other.drawn for other in accepted], rules, prior)
     known = [other.embedding for other in accepted]
+
+    def orders(slots: Sequence[Slot], conditions: Mapping[str, Any], number: int) -> list[Order]:
+        return [
+            Order(
+                prompt=slot.prompt,
+                condition=conditions[slot.id],
+                seed=seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, number),
+            )
+            for slot in slots
+        ]
+
+    studio = atelier.studio
     conditions = {name: studio.condition_on_embedding(embedding) for name, embedding in drawn.items()}
-    first = _portray(slots, conditions, attempt, 0, rules, studio)
+    portraits = atelier.portray(orders(slots, conditions, 0))
+    first = {slot.id: portrait for slot, portrait in zip(slots, portraits, strict=True)}
     turned_down = {
         name: reason
         for name, portrait in first.items()
@@ -219,12 +222,11 @@ def _candidates(
     }
     left = [slot for slot in slots if slot.id not in turned_down]
     conditions = {slot.id: studio.condition_on_picture(first[slot.id].look.image) for slot in left}
-    rounds = [
-        _portray(left, conditions, attempt, number + 1, rules, studio) for number in range(rules.drawings)
-    ]
+    numbers = range(1, rules.drawings + 1)
+    portraits = atelier.portray([order for number in numbers for order in orders(left, conditions, number)])
     candidates = {}
-    for slot in left:
-        drawings = [portraits[slot.id] for portraits in rounds]
+    for place, slot in enumerate(left):
+        drawings = portraits[place :: len(left)]
         sound = [portrait for portrait in drawings if not portrait.fault]
         if not sound:
             turned_down[slot.id] = drawings[-1].fault
@@ -241,30 +243,7 @@ def _candidates(
     return candidates, turned_down
 
 
-def _portray(
-    slots: Sequence[Slot],
-    conditions: Mapping[str, Any],
-    attempt: int,
-    number: int,
-    rules: Rules,
-    studio: Studio,
-) -> dict[str, _Portrait]:
-    """Draw every slot once, the `number`-th time in this attempt."""
-    if not slots:
-        return {}
-    noise = [seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, number) for slot in slots]
-    images = studio.make([slot.prompt for slot in slots], "", [conditions[slot.id] for slot in slots], noise)
-    portraits = {}
-    for slot, image, seed in zip(slots, images, noise, strict=True):
-        look = studio.look(image)
-        fault = checks.verdict(look.measured, rules.limits)[1]
-        if not fault and look.embedding is None:
-            fault = "no identity embedding"
-        portraits[slot.id] = _Portrait(look=look, seed=seed, fault=fault)
-    return portraits
-
-
-def _medoid(portraits: Sequence[_Portrait]) -> _Portrait:
+def _medoid(portraits: Sequence[Portrait]) -> Portrait:
     """The portrait that is most like the others."""
     embeddings = np.stack([portrait.embedding for portrait in portraits])
     return portraits[int((embeddings @ embeddings.sum(axis=0)).argmax())]

@@ -84,7 +84,7 @@ def generate(
     plan.claim(out, beside_others=overwrite)
     atomic.remove_parts(out)
     with cpu_threads(recipe.threads):
-        recipe.prepare(out, progress)
+        recipe.prepare(out, progress, workers)
     items = plan.items(out)
     todo, done = shards.pending(out, _chosen(items, shard_range))
     tally = _Tally(sum(item.count for item in todo) + sum(stats.planned for stats in done), done, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -79,6 +80,13 @@ class Studio:
         if recognizer is not None:
             recognizer.to(best_device())
         return cls(pipe, FaceAnalyzer.from_pretrained("mini"), recognizer=recognizer, **settings)
+
+    def twin(self) -> Studio:
+        """Return a studio with the same networks that may work beside this one: schedulers keep a state."""
+        twin = copy.copy(self)
+        twin.pipe = copy.copy(self.pipe)
+        twin.pipe.scheduler = copy.deepcopy(self.pipe.scheduler)
+        return twin
 
     def condition_on_embedding(self, embedding: np.ndarray) -> IdentityConditioning:
         """Condition on an identity that nobody has seen yet, an embedding (E,)."""

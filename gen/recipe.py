@@ -57,7 +57,7 @@ class Recipe(BaseModel, ABC):
     def rows(self) -> list[PlanRow]:
         """Plan every sample, from the settings alone."""
 
-    def prepare(self, out: Path, progress: Progress | None = None) -> None:  # noqa: B027
+    def prepare(self, out: Path, progress: Progress | None = None, workers: int = 1) -> None:  # noqa: B027
         """Make what all shards share, before any of them; resumable, deterministic. Nothing by default."""
 
     def models(self) -> dict[str, str]:

@@ -40,7 +40,7 @@ IMAGE_AXES: Axes = {
     "hair_colour": {SAME: 12, **dict.fromkeys(vocabulary.HAIR_COLOURS, 1)},
     "hair_style": {SAME: 15, **dict.fromkeys(HAIR_STYLES, 1)},
 }
-_WANTED_RATE, _MAX_RATE = 0.02, 0.005
+_WANTED_RATE, _MAX_RATE = 0.02, 0.0015
 """Shares of the pairs of training identities that are more alike than identities of a small set should, and may, be."""
 _WANTED_PAIRS, _MAX_PAIRS = 4.0, 1.0
 """The same for a large set, as a number per identity of it: it has to stand closer."""
@@ -71,7 +71,7 @@ class IdentitiesRecipe(Recipe):
     """What the pictures of the identities are balanced over; "same" keeps what the identity has."""
     thresholds: checks.Thresholds = checks.Thresholds()
     max_similarity: float | None = Field(default=None, ge=-1, le=1)
-    """Largest cosine between two identities. By default what 0.5 % (in sets of more than 200: 1 / ids) of the
+    """Largest cosine between two identities. By default what 0.15 % (in sets of more than 666: 1 / ids) of the
     pairs of different training identities exceed; the first candidates have to stay below what 2 % exceed."""
     max_training_similarity: float | None = Field(default=None, ge=-1, le=1)
     """Largest cosine to a training identity. By default the 95 % quantile of what a training identity has to
@@ -165,7 +165,7 @@ class IdentitiesRecipe(Recipe):
             "pictures": (self._changes(), self.image_axes),
         }
 
-    def prepare(self, out: Path, progress: Progress | None = None) -> None:
+    def prepare(self, out: Path, progress: Progress | None = None, workers: int = 1) -> None:
         """Find the identities."""
         slots = self.identities()
         if anchors.are_found(slots, out):
@@ -201,7 +201,7 @@ class IdentitiesRecipe(Recipe):
                 extra={"recipe": self.kind, "identity_id": identity_id, "role": "anchor"},
             )
 
-        anchors.find(slots, rules, studio, prior, out, self.batch_size, origin, report)
+        anchors.find(slots, rules, studio, prior, out, self.batch_size, origin, report, workers)
 
     def maker(self, out: Path) -> PortraitMaker:
         """Load the pipeline and the identities in a worker."""
