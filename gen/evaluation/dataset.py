@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,8 +70,11 @@ def make(folder: Path, ids: int, images: int, settings: Settings) -> Dataset:
     def report(step: Step) -> None:
         settings.progress(f"making {step.stage}", step.done / max(1, step.total))
 
-    chosen = {"ids": ids, "images_per_id": images, "model": settings.model, "threads": 2}
-    generate(IdentitiesRecipe(**chosen), folder, progress=report)
+    chosen = {"ids": ids, "images_per_id": images, "model": settings.model}
+    if settings.quick:  # over before another process would have started
+        generate(IdentitiesRecipe(**chosen, threads=2), folder, progress=report)
+    else:
+        generate(IdentitiesRecipe(**chosen), folder, progress=report, workers=os.cpu_count() or 1)
     return load(folder)
 
 
