@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from faces import vocabulary
 from gen import models, seeds
 from gen.evaluation import dataset as datasets
 from gen.evaluation import heldout, obedience, sets
-from gen.evaluation.bars import Bar, Settings
+from gen.evaluation.bars import RENDERS, Bar, Settings
 from gen.evaluation.dataset import Dataset
 from gen.evaluation.heldout import STATES, HeldOut
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
@@ -24,9 +25,10 @@ from gen.evaluation.verification import d_prime, pair_scores, threshold_at_far
 FAR = 0.001
 UNIQUENESS, CONSISTENCY, DIVERSITY, SEPARATION, LEAKED, IMBALANCE = 0.98, 0.90, 0.5, 3.0, 0.05, 0.15
 AXES = ("expression", "pose", "hair_colour", "age_band")
-QUICK_IDS, QUICK_IMAGES, IDS, IMAGES = 16, 4, 200, 5
+QUICK_IDS, QUICK_IMAGES, IDS, IMAGES = 16, 4, 50, 10
 _COMPARED = 1000
 """Images whose every pair is compared; an even choice of a larger dataset."""
+_SETS_OF_PEOPLE = 20
 _LEAKED = "identities nearer to a training person than unseen people are"
 
 
@@ -67,8 +69,7 @@ def measure_dataset(dataset: Dataset, judge: Judge, heads: HeldOut) -> list[Bar]
     names, references = _references(dataset, judge)
     position = {name: index for index, name in enumerate(names)}
     of_image = np.array([position[name] for name in dataset.identities])
-    real_centres = sets.centres(renders.embedding, heads.identities)[1]
-    bars = _uniqueness(references, seen.embedding, of_image, threshold, real_centres)
+    bars = _uniqueness(references, seen.embedding, of_image, threshold, renders.embedding, heads)
     bars += _consistency(references, seen.embedding, of_image, renders.embedding, heads, threshold)
     bars += _variety(seen.embedding, of_image, renders.embedding, heads)
     for axis in AXES:
@@ -98,10 +99,12 @@ def _uniqueness(
     images: np.ndarray,
     of_image: np.ndarray,
     threshold: float,
-    real_centres: np.ndarray,
+    renders: np.ndarray,
+    heads: HeldOut,
 ) -> list[Bar]:
     # The mean of several pictures has lost what varies, so strangers' means are more alike than their pictures:
     # means have a threshold of their own, at the same false accept rate, of as many pictures.
+    real_centres = sets.centres(renders, heads.identities)[1]
     strangers = pair_scores(real_centres, np.arange(len(real_centres)))[1]
     of_centres = threshold_at_far(strangers, FAR)
     # The control adds another image of each identity as if it were a person of its own.
@@ -113,10 +116,16 @@ def _uniqueness(
         "uniqueness of references (kept greedily)": sets.greedy_unique(references, threshold),
         "uniqueness of centres (no earlier identity alike)": sets.sequential_unique(centres, of_centres),
     }
-    return [
+    bars = [
         _share(name, unique, UNIQUENESS, np.arange(len(unique)), float(planted.mean()))
         for name, unique in lines.items()
     ]
+    # At a fixed rate of false accepts every set grows together: what as many rendered people are is the measure.
+    shuffled = seeds.stream(0, "people")
+    drawn = [shuffled.permutation(renders[::STATES])[: len(references)] for _ in range(_SETS_OF_PEOPLE)]
+    real = float(np.mean([sets.greedy_unique(people, threshold).mean() for people in drawn]))
+    domain = f"{RENDERS}; {len(drawn[0])} rendered people: {real:.2f}"
+    return [dataclasses.replace(bars[0], domain=domain), *bars[1:]]
 
 
 def _first_of_each(of_image: np.ndarray, count: int) -> np.ndarray:
