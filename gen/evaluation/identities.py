@@ -25,7 +25,7 @@ from gen.evaluation.verification import d_prime, pair_scores, threshold_at_far
 FAR = 0.001
 UNIQUENESS, CONSISTENCY, DIVERSITY, SEPARATION, LEAKED, IMBALANCE = 0.98, 0.90, 0.5, 3.0, 0.05, 0.15
 AXES = ("expression", "pose", "hair_colour", "age_band")
-QUICK_IDS, QUICK_IMAGES, IDS, IMAGES = 16, 4, 50, 10
+QUICK_IDS, QUICK_IMAGES, IDS, IMAGES = 12, 4, 50, 10
 _COMPARED = 1000
 """Images whose every pair is compared; an even choice of a larger dataset."""
 _SETS_OF_PEOPLE = 20
