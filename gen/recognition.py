@@ -45,7 +45,7 @@ def embed(encoder: torch.nn.Module, feature_extractor: Any, frames: np.ndarray) 
     first = next(encoder.parameters())
     pixels = frame_pixels(frames, feature_extractor).to(first.device, first.dtype)
     vectors = encoder(pixels).image_embeds.float().cpu().numpy()
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return _unit(vectors)
 
 
 def compare(encoder: torch.nn.Module, feature_extractor: Any, frames: np.ndarray) -> np.ndarray:
@@ -56,5 +56,8 @@ def compare(encoder: torch.nn.Module, feature_extractor: Any, frames: np.ndarray
     """
     mirrored = np.ascontiguousarray(frames[:, :, ::-1])
     both = embed(encoder, feature_extractor, np.concatenate([frames, mirrored])).reshape(2, len(frames), -1)
-    vectors = both.sum(axis=0)
+    return _unit(both.sum(axis=0))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -171,8 +171,8 @@ def test_a_dataset_of_other_settings_is_made_anew(stage, monkeypatch):
 def test_the_recipe_follows_the_settings(stage):
     demo.run(demo.Demo(out=stage.settings.out, identities=5, images_per_id=2, seed=9, workers=1))
     ((recipe, settings),) = stage.made
-    assert (recipe.ids, recipe.images_per_id, recipe.seed) == (5, 2, 9)
-    assert (recipe.steps, recipe.drawings) == (stage.settings.dataset_steps, stage.settings.dataset_drawings)
+    assert (recipe.ids, recipe.images_per_id, recipe.seed, recipe.steps) == (5, 2, 9, 8)
+    assert recipe.drawings == 1
     assert settings["workers"] == 1
 
 
