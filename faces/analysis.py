@@ -1,4 +1,4 @@
-"""From a picture to what is known about its faces: where, landmarks, the canonical frame, parsing."""
+"""From a picture to what is known about its faces: where, landmarks, the canonical frame, parsing, readings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from faces import alignment, vocabulary
 from faces.backends import FaceBackend, create_backend
 from faces.detection import MIN_FACE, Detection, overlap
 from faces.images import ImageError, ImageSource, describe, open_image
-from faces.networks import PerceptionNet, network_input
+from faces.networks import network_input
+from faces.perception import PerceptionNet
+from faces.readings import FaceReading, read, sigmoid
+from faces.tower import FaceTower
 
 _BOX_CENTRE, _BOX_SIDE = (0.5, 0.52), 0.59
 """Where the box of a cascade lies in the canonical frame: medians over rendered heads."""
@@ -33,13 +36,14 @@ class NoFaceFound(ImageError):  # noqa: N818 - the name is part of the interface
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class FaceAnalysis:
-    """One face of a picture."""
+class FaceAnalysis(FaceReading):
+    """One face of a picture: where it is, and what `FaceReading` holds."""
 
     box: np.ndarray
     """Left, top, right, bottom of the landmarks in pixels of the picture, (4,) float32."""
     score: float
-    """0..1: the detector's certainty times the share of the face's outline that parses as face."""
+    """0..1: the detector's certainty times the share of the face's outline that parses as face, times the
+    network's belief that there is a face."""
     landmarks: np.ndarray
     """68 points in pixels of the picture, (68, 2) float32."""
     aligned: np.ndarray
@@ -69,12 +73,16 @@ class FaceAnalyzer:
         network: landmarks and parsing, in evaluation mode, on its device.
         finder: what says where faces are.
         size: side of the canonical frame in pixels.
+        embedder: what tells people apart; None leaves `embedding` out.
     """
 
-    def __init__(self, network: PerceptionNet, finder: FaceBackend, size: int = 128) -> None:
+    def __init__(
+        self, network: PerceptionNet, finder: FaceBackend, size: int = 128, embedder: FaceTower | None = None
+    ) -> None:
         self.network = network
         self.finder = finder
         self.size = size
+        self.embedder = embedder
 
     @classmethod
     def from_pretrained(
@@ -86,10 +94,10 @@ class FaceAnalyzer:
         device: torch.device | str = "cpu",
         **options: Any,
     ) -> FaceAnalyzer:
-        """Load the bundled network ("mini") or that of a folder.
+        """Load the bundled networks ("mini") or those of a folder.
 
         Args:
-            source: "mini" or a folder with config and weights.
+            source: "mini", or a folder with config and weights, and perhaps a folder `recognizer` in it.
             backend: what finds faces, a key of `faces.backends.BACKENDS`.
             size: side of the canonical frame in pixels.
             device: where the network runs.
@@ -101,7 +109,9 @@ class FaceAnalyzer:
         """
         folder = weights.bundled("perception") if source == "mini" else Path(source)
         network = PerceptionNet.load(folder).to(device).eval()
-        return cls(network, create_backend(backend, **options), size)
+        recognizer = (weights.bundled("mini") if source == "mini" else folder) / "recognizer"
+        embedder = FaceTower.load(recognizer).to(device) if recognizer.is_dir() else None
+        return cls(network, create_backend(backend, **options), size, embedder)
 
     def __call__(self, image: ImageSource, *, name: str | None = None) -> list[FaceAnalysis]:
         """Analyze every face of a picture, largest first; an empty list when there is none.
@@ -146,11 +156,9 @@ class FaceAnalyzer:
         """
         if frames.ndim != 4 or frames.shape[1] != frames.shape[2] or frames.dtype != np.uint8:
             raise ValueError(f"frames {frames.dtype} of shape {frames.shape}, expected uint8 (n, S, S, 3)")
-        identity = np.eye(2, 3)
-        measured = self._measure(frames)
         return [
-            _analysis(points, parsing, frame, identity, 1.0)
-            for frame, points, parsing in zip(frames, *measured, strict=True)
+            _analysis(raw, frame, np.eye(2, 3), 1.0)
+            for frame, raw in zip(frames, self._measure(frames), strict=True)
         ]
 
     def _analyze(self, pixels: np.ndarray, found: Detection) -> FaceAnalysis | None:
@@ -162,8 +170,7 @@ class FaceAnalyzer:
         if not _FRAME_TO_BOX[0] <= side / found.side <= _FRAME_TO_BOX[1]:
             return None
         aligned = alignment.warp(pixels, matrix, (self.size, self.size))
-        points, parsing = (values[0] for values in self._measure(aligned[None]))
-        face = _analysis(points, parsing, aligned, matrix, found.score)
+        face = _analysis(self._measure(aligned[None])[0], aligned, matrix, found.score)
         return face if face.score >= _LEAST_FACE * found.score else None
 
     def _refined(self, pixels: np.ndarray, found: Detection) -> np.ndarray:
@@ -176,23 +183,46 @@ class FaceAnalyzer:
 
     def _landmarks(self, pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
         frame = alignment.warp(pixels, matrix, (self.size, self.size))
-        points, _ = self._measure(frame[None])
-        return alignment.transform_points(points[0], alignment.invert(matrix))
+        points = self._look(frame[None], ("landmarks",))["landmarks"][0] * self.size
+        return alignment.transform_points(points, alignment.invert(matrix))
+
+    def _measure(self, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Everything about frames (n, S, S, 3), one dict each: landmarks and their deviations in pixels of the frame,
+        labels of `parsing` (S, S), raw answers else, and `embedding` where there is an embedder."""
+        rows: list[dict[str, np.ndarray]] = []
+        for start in range(0, len(frames), _BATCH):
+            batch = frames[start : start + _BATCH]
+            out = self._look(batch, None)
+            out["landmarks"] = out["landmarks"] * frames.shape[1]
+            out["landmark_sigma"] = np.exp(out.pop("landmarks_log_sigma")) * frames.shape[1]
+            if self.embedder is not None:
+                out["embedding"] = self._embed(batch)
+            rows += [{name: values[row] for name, values in out.items()} for row in range(len(batch))]
+        return rows
 
     @torch.no_grad()
-    def _measure(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Landmarks (n, 68, 2) px and parsing (n, S, S) of frames (n, S, S, 3)."""
+    def _look(self, frames: np.ndarray, tasks: tuple[str, ...] | None) -> dict[str, np.ndarray]:
+        """Answers of the network on at most a batch of frames; of parsing the labels at the frames' size."""
         size, device = frames.shape[1], next(self.network.parameters()).device
-        points, labels = [], []
-        for start in range(0, len(frames), _BATCH):
-            seen = alignment.resize_frame(frames[start : start + _BATCH], self.network.size)
-            batch = network_input(torch.from_numpy(seen).to(device))
-            out = self.network(batch)
+        seen = torch.from_numpy(alignment.resize_frame(frames, self.network.size)).to(device)
+        out = self.network(network_input(seen), tasks)
+        if "parsing" in out:
             logits = functional.interpolate(out["parsing"].float(), size=(size, size), mode="bilinear")
-            points.append((out["landmarks"].float() * size).cpu().numpy())
-            labels.append(logits.argmax(1).to(torch.uint8).cpu().numpy())
-        empty = (np.zeros((0, 68, 2), np.float32), np.zeros((0, size, size), np.uint8))
-        return (np.concatenate(points), np.concatenate(labels)) if points else empty
+            out["parsing"] = logits.argmax(1).to(torch.uint8)
+        return {
+            name: (value if name == "parsing" else value.float()).cpu().numpy() for name, value in out.items()
+        }
+
+    @torch.no_grad()
+    def _embed(self, frames: np.ndarray) -> np.ndarray:
+        """(n, e) of length 1, the mean over a face and its mirror image (Wang et al. 2018, section 4.1)."""
+        assert self.embedder is not None  # asked for only where there is one
+        crops = alignment.crop_face(frames, self.embedder.image_size)
+        both = np.stack([crops, crops[:, :, ::-1]])
+        device = next(self.embedder.parameters()).device
+        vectors = self.embedder(network_input(torch.from_numpy(both.reshape(-1, *crops.shape[1:])).to(device)))
+        mean = vectors.view(2, len(frames), -1).sum(dim=0)
+        return functional.normalize(mean, dim=-1).cpu().numpy()
 
 
 def loose_matrix(found: Detection, size: int) -> np.ndarray:
@@ -205,18 +235,22 @@ def loose_matrix(found: Detection, size: int) -> np.ndarray:
 
 
 def _analysis(
-    points: np.ndarray, parsing: np.ndarray, aligned: np.ndarray, matrix: np.ndarray, score: float
+    raw: dict[str, np.ndarray], aligned: np.ndarray, matrix: np.ndarray, score: float
 ) -> FaceAnalysis:
     """Assemble the record from what was measured in the frame."""
+    points, parsing = raw["landmarks"], raw["parsing"]
     landmarks = alignment.transform_points(points, alignment.invert(matrix)).astype(np.float32)
     box = np.concatenate([landmarks.min(0), landmarks.max(0)])
+    turn = float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+    presence = float(sigmoid(raw["presence"])[0])
     return FaceAnalysis(
         box=box,
-        score=score * face_share(points, parsing),
+        score=score * face_share(points, parsing) * presence,
         landmarks=landmarks,
         aligned=aligned,
         parsing=parsing,
         matrix=matrix,
+        **read(raw, alignment.scale_of(matrix), turn, raw.get("embedding")),
     )
 
 

@@ -160,6 +160,8 @@ def caption(labels: Mapping[str, Any], rng: np.random.Generator) -> str:
     stated = {
         key: value for key, value in stated.items() if _is_present(key, value) or rng.random() < _ABSENCE
     }
+    if stated.get("expression") == names.MIXED:  # no word says it
+        stated.pop("expression")
     if labels.get("gender") == "woman":
         stated.pop("beard", None)
     if labels.get("hair_style") == "bald":

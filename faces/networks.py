@@ -70,7 +70,7 @@ class FaceNetwork(nn.Module):
         return network.float().eval()
 
 
-class _Block(nn.Module):
+class Residual(nn.Module):
     """Two 3x3 convolutions around a residual connection."""
 
     def __init__(self, width: int) -> None:
@@ -85,60 +85,9 @@ class _Block(nn.Module):
         return functional.silu(x + self.norm2(self.second(hidden)))
 
 
-def _down(inside: int, outside: int) -> nn.Sequential:
+def halving(inside: int, outside: int) -> nn.Sequential:
+    """Strided convolution with norm and activation: half the side."""
     return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
-
-
-class PerceptionNet(FaceNetwork):
-    """68 landmarks and 19-class parsing of one loosely cropped face: a small U-Net.
-
-    Landmarks are the expectation of a softmax over a quarter-size map for each point (Sun et al. 2018, integral
-    regression); parsing is given at half size.
-    """
-
-    def __init__(self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 144)) -> None:
-        super().__init__(size=size, widths=list(widths))
-        self.size = size
-        inside = (3, *widths[:-1])
-        self.encoder = nn.ModuleList(
-            nn.Sequential(_down(a, b), _Block(b)) for a, b in zip(inside, widths, strict=True)
-        )
-        self.bottom = _Block(widths[-1])
-        self.merge = nn.ModuleList(
-            nn.Conv2d(deep + skip, skip, 1) for skip, deep in zip(widths[-2::-1], widths[:0:-1], strict=True)
-        )
-        self.refine = nn.ModuleList(_Block(width) for width in widths[-2::-1])
-        self.points = nn.Conv2d(widths[1], 68, 1)
-        self.classes = nn.Conv2d(widths[0], len(vocabulary.PARSING), 1)
-
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Look at (n, 3, size, size) in [-1, 1].
-
-        Returns:
-            landmarks: (n, 68, 2) as shares of the frame, x then y.
-            parsing: (n, 19, size/2, size/2) logits.
-        """
-        skips = []
-        for level in self.encoder:
-            x = level(x)
-            skips.append(x)
-        x = self.bottom(x)
-        points = None
-        for merge, refine, skip in zip(self.merge, self.refine, skips[-2::-1], strict=True):
-            x = functional.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = refine(merge(torch.cat([x, skip], dim=1)))
-            if skip is skips[1]:
-                points = self._expectation(self.points(x))
-        assert points is not None  # the second level is always among the merged ones
-        return {"landmarks": points, "parsing": self.classes(x)}
-
-    @staticmethod
-    def _expectation(maps: torch.Tensor) -> torch.Tensor:
-        height, width = maps.shape[-2:]
-        weight = maps.float().flatten(2).softmax(dim=-1).view(*maps.shape)
-        x = torch.linspace(0.5, width - 0.5, width, device=maps.device) / width
-        y = torch.linspace(0.5, height - 0.5, height, device=maps.device) / height
-        return torch.stack([(weight.sum(dim=2) * x).sum(dim=-1), (weight.sum(dim=3) * y).sum(dim=-1)], dim=-1)
 
 
 JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
@@ -155,7 +104,7 @@ class JudgeNet(FaceNetwork):
         depth = (1, 2, 2, 2)
         self.trunk = nn.Sequential(
             *(
-                nn.Sequential(_down(a, b), *(_Block(b) for _ in range(count)))
+                nn.Sequential(halving(a, b), *(Residual(b) for _ in range(count)))
                 for a, b, count in zip(inside, widths, depth, strict=True)
             )
         )

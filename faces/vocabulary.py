@@ -25,6 +25,22 @@ PARTS: dict[str, tuple[int, ...]] = {
 
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")
 
+CIRCUMPLEX: dict[str, tuple[float, float]] = {
+    "neutral": (0.0, 0.0),
+    "happy": (0.81, 0.51),
+    "sad": (-0.63, -0.27),
+    "surprise": (0.40, 0.67),
+    "fear": (-0.64, 0.60),
+    "disgust": (-0.60, 0.35),
+    "anger": (-0.51, 0.59),
+    "contempt": (-0.35, 0.25),
+}
+"""Valence and arousal, -1..1, of each expression at full strength: Russell and Mehrabian (1977), "Evidence for a
+three-factor theory of emotions", table 2; contempt, which they lack, is set between anger and neutral."""
+
+MIXED = "mixed"
+"""Label of a face that shows none of `EXPRESSIONS`: a free combination of action units, or two expressions at once."""
+
 ACTION_UNITS = (
     "AU1", "AU2", "AU4", "AU5", "AU7", "AU9", "AU10", "AU12", "AU15", "AU16",
     "AU17", "AU18", "AU20", "AU22", "AU24", "AU25", "AU26", "AU38", "AU43",
@@ -33,6 +49,20 @@ ACTION_UNITS = (
 
 SIDED_ACTION_UNITS = ("AU1", "AU2", "AU4", "AU5", "AU7", "AU12", "AU43")
 """Action units that the left and the right half of the face can show apart: "AU1L" is the subject's left."""
+
+UNIT_COLUMNS = tuple(
+    column
+    for unit in ACTION_UNITS
+    for column in ((unit + "L", unit + "R") if unit in SIDED_ACTION_UNITS else (unit,))
+)
+"""What networks read and take: a column for each action unit, two (left, right) for a sided one."""
+
+_UNIT_MIRROR = np.array(
+    [
+        UNIT_COLUMNS.index(name[:-1] + {"L": "R", "R": "L"}[name[-1]]) if name[-1] in "LR" else index
+        for index, name in enumerate(UNIT_COLUMNS)
+    ]
+)
 
 AGE_BANDS: dict[str, tuple[int, int]] = {
     "young": (18, 34),
@@ -88,6 +118,11 @@ def flip_landmarks(landmarks: np.ndarray, width: float) -> np.ndarray:
 def flip_parsing(parsing: np.ndarray) -> np.ndarray:
     """Mirror a label map (..., h, w) of `PARSING` ids and swap the sided classes."""
     return _PARSING_MIRROR[parsing[..., ::-1]]
+
+
+def flip_units(values: np.ndarray) -> np.ndarray:
+    """Mirror intensities (..., units) in the order of `UNIT_COLUMNS`: left and right change places."""
+    return values[..., _UNIT_MIRROR]
 
 
 def age_band(years: float) -> str:

@@ -105,6 +105,14 @@ def heads(
         Literal["first", "second"], typer.Option(help="second: other lights, no cast shadows; for a judge.")
     ] = "first",
     calm: Annotated[float, typer.Option(min=0.1, max=2.0, help="Spread of the faces' shapes.")] = 1.0,
+    states: Annotated[
+        Literal["portraits", "units", "exam"],
+        typer.Option(help="units: free action units, wide poses; exam: compound expressions too."),
+    ] = "portraits",
+    materials: Annotated[
+        Literal["all", "seen", "unseen"],
+        typer.Option(help="Skins, brows, hair, lights: those for training, or those kept for tests."),
+    ] = "all",
     makehuman: Annotated[
         Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
     ] = None,
@@ -124,6 +132,8 @@ def heads(
             pictures_per_identity=pictures_per_identity,
             look=look,
             calm=calm,
+            states=states,
+            materials=materials,
             progress=done,
         )
     console.print(f"{count} heads in {folder}", soft_wrap=True)

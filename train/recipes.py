@@ -102,16 +102,19 @@ def recognizer() -> TrainConfig:
 
 @recipe
 def perception() -> TrainConfig:
-    """Landmarks and parsing."""
+    """What is read off a face: landmarks, parsing, action units, expression and the rest."""
     from train.tasks.perception import PerceptionConfig
 
     return TrainConfig(
         name="perception",
         task=PerceptionConfig(),
-        optimizer=OptimizerConfig(kind="muon", lr=1.5e-3, weight_decay=0.01, warmup=50),
-        batch_size=32,
-        steps=4000,
+        optimizer=OptimizerConfig(
+            kind="muon", lr=1.5e-3, weight_decay=0.01, warmup=50, schedule="constant", cooldown=900, final=0.03
+        ),
+        batch_size=48,
+        steps=3600,
         mixed_precision="bf16",
+        channels_last=True,
         ema_decay=0.998,
         validate_every=500,
         workers=1,
@@ -194,3 +197,23 @@ def portrait_cross_pairs() -> TrainConfig:
     """What the ablation is compared with: the same training of the conditioner alone, on cross pairs."""
     base = portrait()
     return replace(base, name="portrait-cross-pairs", task=replace(base.task, adapter_only=True), steps=2000)
+
+
+@recipe
+def expression() -> TrainConfig:
+    """The action unit adapter of `mini`, beside the frozen portrait model."""
+    from train.tasks.expression import ExpressionConfig
+
+    return TrainConfig(
+        name="expression",
+        task=ExpressionConfig(),
+        optimizer=OptimizerConfig(
+            kind="muon", lr=1.5e-3, weight_decay=0.01, warmup=50, schedule="constant", cooldown=600, final=0.05
+        ),
+        batch_size=64,
+        steps=4000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        validate_every=500,
+        workers=1,
+    )

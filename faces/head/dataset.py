@@ -24,6 +24,7 @@ from faces.captions import caption
 from faces.head.assets import find_folder
 from faces.head.sampler import HeadSampler, draw_second_lights, mark_vertices
 from faces.head.spec import HeadSpec
+from faces.head.study import Materials, States, study_state, use_materials
 from faces.provenance import Provenance, to_png_bytes
 
 
@@ -40,6 +41,8 @@ class HeadsConfig:
     look: Literal["first", "second"] = "first"
     """`second` renders under other lights, without cast shadows and wider sliders: data for a judge."""
     calm: float = 1.0
+    states: States = "portraits"
+    materials: Materials = "all"
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.size < 16:
@@ -52,6 +55,9 @@ class HeadsConfig:
     def hash(self) -> str:
         """Digest of everything but the count, so that a collection can be extended."""
         settings = {key: value for key, value in asdict(self).items() if key != "count"}
+        for name, default in (("states", "portraits"), ("materials", "all")):
+            if settings[name] == default:  # collections are older than these choices
+                del settings[name]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -73,6 +79,9 @@ class HeadCollection:
         """Spec of picture `index` of the collection."""
         number, variant = divmod(index, self.config.pictures_per_identity)
         spec = self.sampler.spec(number, variant)
+        rng = np.random.default_rng([self.config.seed, 10, number, variant])
+        spec = spec.model_copy(update={"state": study_state(spec.state, self.config.states, rng)})
+        spec = use_materials(spec, self.config.materials, self.config.seed, number, variant)
         if self.config.look == "second":
             lights = draw_second_lights(np.random.default_rng([self.config.seed, 9, number, variant]))
             spec = spec.model_copy(update={"lights": lights})
@@ -99,6 +108,8 @@ def write_heads(
     pictures_per_identity: int = 4,
     look: Literal["first", "second"] = "first",
     calm: float = 1.0,
+    states: States = "portraits",
+    materials: Materials = "all",
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Render `count` labelled heads of size x size pixels into the folder `out`.
@@ -113,6 +124,8 @@ def write_heads(
         pictures_per_identity: pictures of each person, in different states and looks.
         look: "first" or "second" (see `HeadsConfig`).
         calm: spread of the sliders, 1 by default.
+        states: which expressions and poses (see `faces.head.study`).
+        materials: which skins, brows, hair and lights (see `faces.head.study`).
         progress: called with the number of pictures of each finished shard.
 
     Raises:
@@ -120,7 +133,14 @@ def write_heads(
         ValueError: `out` holds shards of another configuration.
     """
     config = HeadsConfig(
-        count=count, size=size, seed=seed, pictures_per_identity=pictures_per_identity, look=look, calm=calm
+        count=count,
+        size=size,
+        seed=seed,
+        pictures_per_identity=pictures_per_identity,
+        look=look,
+        calm=calm,
+        states=states,
+        materials=materials,
     )
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)

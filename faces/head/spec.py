@@ -57,7 +57,7 @@ class Identity(_Frozen):
 class State(_Frozen):
     """What a person does with the face: expression, gaze and head pose."""
 
-    expression: Literal[vocabulary.EXPRESSIONS] = "neutral"  # type: ignore[valid-type]
+    expression: Literal[(*vocabulary.EXPRESSIONS, vocabulary.MIXED)] = "neutral"  # type: ignore[valid-type]
     action_units: dict[str, float] = {}
     """Action unit -> 0..1.5; a sided one may end in L or R (the subject's side)."""
     gaze: tuple[float, float] = (0.0, 0.0)

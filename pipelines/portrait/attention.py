@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -23,6 +24,15 @@ from torch.nn import functional
 from pipelines.device import is_accelerator
 
 
+class AdapterContext(NamedTuple):
+    """What a further branch of decoupled cross-attention attends to, such as action units."""
+
+    tokens: torch.Tensor
+    """(b, T, D) tokens."""
+    scale: float | torch.Tensor = 1.0
+    """Strength of the branch: one number, or one a sample (b,)."""
+
+
 class IdentityContext(NamedTuple):
     """What every identity processor gets: a UNet's `cross_attention_kwargs={"ip_hidden_states": ...}`."""
 
@@ -32,6 +42,8 @@ class IdentityContext(NamedTuple):
     """Strength of the identity branch: one number, or one a sample (b,)."""
     lora_scale: float = 1.0
     """Strength of the low-rank updates."""
+    adapters: Mapping[str, AdapterContext] = MappingProxyType({})
+    """Name -> tokens of further branches; those without are silent."""
 
 
 class LowRank(nn.Module):
@@ -72,6 +84,20 @@ class IdentityAttention(nn.Module):
         self.to_out_lora = LowRank(hidden, hidden, rank) if rank else None
 
 
+class AdapterAttention(nn.Module):
+    """Keys and values of a further branch at one cross-attention layer (IP-Adapter, section 3.2).
+
+    Args:
+        hidden: width of the layer.
+        token_dim: width of the tokens.
+    """
+
+    def __init__(self, hidden: int, token_dim: int) -> None:
+        super().__init__()
+        self.to_k = nn.Linear(token_dim, hidden, bias=False)
+        self.to_v = nn.Linear(token_dim, hidden, bias=False)
+
+
 class IdentityProcessor:
     """Attention processor: the stock attention of a UNet plus low-rank updates plus the identity branch.
 
@@ -83,6 +109,7 @@ class IdentityProcessor:
     def __init__(self, layer: IdentityAttention, base: Any) -> None:
         self.layer = layer
         self.base = base
+        self.adapters: dict[str, AdapterAttention] = {}
         self.recorded: list[torch.Tensor] | None = None
         self._attention_backend = None  # the name diffusers' `set_attention_backend` looks for
 
@@ -123,7 +150,14 @@ class IdentityProcessor:
         else:
             out = self._attend_and_record(query, key, value, mask)
         if layer.to_k_ip is not None and context.tokens is not None:
-            out = out + _column(context.scale, out) * self._identity_branch(query, context.tokens, attn.heads)
+            keys, values = layer.to_k_ip, layer.to_v_ip
+            branch = self._branch(query, context.tokens, keys, values, attn.heads)
+            out = out + _column(context.scale, out) * branch
+        for name, (tokens, scale) in context.adapters.items():
+            if name in self.adapters:
+                adapter = self.adapters[name]
+                branch = self._branch(query, tokens, adapter.to_k, adapter.to_v, attn.heads)
+                out = out + _column(scale, out) * branch
 
         out = _updated(attn.to_out[0], layer.to_out_lora, out.to(query.dtype), context.lora_scale)
         out = attn.to_out[1](out)
@@ -133,10 +167,11 @@ class IdentityProcessor:
             out = out + residual
         return out / attn.rescale_output_factor
 
-    def _identity_branch(self, query: torch.Tensor, tokens: torch.Tensor, heads: int) -> torch.Tensor:
-        tokens = tokens.to(self.layer.to_k_ip.weight.dtype)
-        key = _split(self.layer.to_k_ip(tokens).to(query.dtype), heads)
-        value = _split(self.layer.to_v_ip(tokens).to(query.dtype), heads)
+    def _branch(
+        self, query: torch.Tensor, tokens: torch.Tensor, to_k: nn.Linear, to_v: nn.Linear, heads: int
+    ) -> torch.Tensor:
+        tokens = tokens.to(to_k.weight.dtype)
+        key, value = (_split(project(tokens).to(query.dtype), heads) for project in (to_k, to_v))
         return self._attend(query, key, value, None)
 
     def _attend(
@@ -250,6 +285,30 @@ def install_identity_attention(unet: nn.Module, weights: Mapping[str, IdentityAt
     for index, weight in weights.items():
         attn = _attention(unet, layers[index].name)
         attn.set_processor(IdentityProcessor(weight, attn.processor))
+
+
+def install_adapter(unet: nn.Module, name: str, weights: Mapping[str, AdapterAttention]) -> None:
+    """Give the cross-attention layers of `unet` a further branch, keyed by the index of the layer.
+
+    Args:
+        unet: with identity attention installed.
+        name: of the branch, under which `IdentityContext.adapters` brings its tokens.
+        weights: of the branch.
+
+    Raises:
+        ValueError: a layer without identity attention, or of another width.
+    """
+    layers = {str(layer.index): layer for layer in attention_layers(unet)}
+    for index, weight in weights.items():
+        processor = _attention(unet, layers[index].name).processor if index in layers else None
+        if not isinstance(processor, IdentityProcessor):
+            raise ValueError(f"adapter {name}: attention layer {index} of the UNet has no identity attention")
+        if weight.to_k.out_features != layers[index].hidden:
+            raise ValueError(
+                f"adapter {name}: attention layer {index} is {layers[index].hidden} wide, "
+                f"its weights are for {weight.to_k.out_features}"
+            )
+        processor.adapters[name] = weight
 
 
 def remove_identity_attention(unet: nn.Module) -> None:

@@ -17,7 +17,7 @@ from faces import alignment, analysis, backends, vocabulary
 from faces.analysis import FaceAnalyzer, NoFaceFound
 from faces.detection import Detection
 from faces.images import ImageError
-from faces.networks import PerceptionNet
+from faces.perception import PerceptionNet
 
 COLOURS = np.array([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
 SKIN = 0.4
@@ -60,7 +60,7 @@ class ColourNet(PerceptionNet):
         super().__init__(size=96, widths=(4, 4, 4, 4))
         self.looks = 0
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, x: torch.Tensor, tasks=None) -> dict[str, torch.Tensor]:
         self.looks += len(x)
         pixels = (x / 2 + 0.5).double()
         axis = (torch.arange(self.size) + 0.5).double() / self.size
@@ -76,7 +76,16 @@ class ColourNet(PerceptionNet):
         seen = torch.nn.functional.avg_pool2d(pixels, 2).float()
         logits = torch.zeros(len(x), len(vocabulary.PARSING), *seen.shape[-2:])
         logits[:, vocabulary.PARSING.index("skin")] = (seen.amax(1) > 0.2).float() * 2 - 1
-        return {"landmarks": torch.tensor(np.array(points)).float(), "parsing": logits}
+        others = {
+            name: torch.zeros(len(x), count) for name, (count, kind) in self.tasks.items() if kind == "values"
+        }
+        others["presence"] += 20
+        sigma = torch.full((len(x), 68), 0.01).log()
+        return others | {
+            "landmarks": torch.tensor(np.array(points)).float(),
+            "landmarks_log_sigma": sigma,
+            "parsing": logits,
+        }
 
 
 class KnownBoxes:

@@ -16,7 +16,8 @@ from torch.utils.data import default_collate
 from faces.captions import caption
 from faces.head.dataset import _write_parquet
 from faces.head.sampler import HeadSampler
-from faces.networks import JudgeNet, PerceptionNet
+from faces.networks import JudgeNet
+from faces.perception import PerceptionNet
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.pipeline import PortraitPipeline

@@ -17,6 +17,8 @@ CARD = {
     "data_licence": "CC0-1.0",
 }
 """What the card of a network says that learnt from these heads."""
+IGNORED = -100
+"""Class number that torch's cross-entropy passes over."""
 _FIELDS = ("image", "parsing", "landmarks")
 
 
@@ -76,12 +78,13 @@ def attribute_arrays(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Labels as arrays for losses: class numbers int64, the rest float32.
 
     Returns:
-        expression, hair_colour, hair_style (n,) class numbers; pose (n, 3) degrees; age (n,) years; gender and
+        expression, hair_colour, hair_style (n,) class numbers, `IGNORED` for a mixed expression; pose (n, 3) degrees; age (n,) years; gender and
         skin_tone (n,) 0..1; au (n, units) intensities.
     """
 
     def classes(name: str, values: tuple[str, ...]) -> np.ndarray:
-        return np.array([values.index(row[name]) for row in labels], np.int64)
+        known = {value: number for number, value in enumerate(values)} | {vocabulary.MIXED: IGNORED}
+        return np.array([known[row[name]] for row in labels], np.int64)
 
     return {
         "expression": classes("expression", vocabulary.EXPRESSIONS),
@@ -93,6 +96,11 @@ def attribute_arrays(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
         "skin_tone": np.array([(row["skin_tone"] - 1) / 5 for row in labels], np.float32),
         "au": np.array([[row["au"][unit] for unit in vocabulary.ACTION_UNITS] for row in labels], np.float32),
     }
+
+
+def unit_table(labels: list[dict[str, Any]]) -> np.ndarray:
+    """Intensities in the order of `vocabulary.UNIT_COLUMNS`, (n, units) float32."""
+    return np.array([[row["au"][unit] for unit in vocabulary.UNIT_COLUMNS] for row in labels], np.float32)
 
 
 def _unflatten(row: dict[str, Any]) -> dict[str, Any]:

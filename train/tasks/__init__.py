@@ -67,6 +67,7 @@ REGISTRY: dict[str, str] = {
     "judge": "train.tasks.judge:JudgeTask",
     "age": "train.tasks.age:AgeTask",
     "portrait": "train.tasks.portrait:PortraitTask",
+    "expression": "train.tasks.expression:ExpressionTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."
 

@@ -1,4 +1,4 @@
-"""Landmarks and parsing on rendered heads: the network behind face analysis."""
+"""Everything that is read off a face, on rendered heads: the network behind face analysis."""
 
 from __future__ import annotations
 
@@ -12,12 +12,25 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from faces import vocabulary
-from faces.networks import PerceptionNet, network_input
-from train.augment import appearance, erase, jitter_matrix
-from train.data.heads import CARD, HeadArrays
+from faces import metrics, vocabulary
+from faces.head.expression import PROTOTYPES
+from faces.head.spec import full_action_units
+from faces.networks import network_input
+from faces.perception import AGE_CENTRES, PerceptionNet
+from train.augment import jitter_matrix
+from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table
+from train.degrade import Preset, degrade, texture
 from train.draws import Draws
 from train.tasks import Task
+
+_VISIBLE = 0.15
+"""Density of a beard and opacity of a makeup layer from which it counts as there, as in captions."""
+_WEIGHTS = {
+    "points": 20.0, "sigma": 0.05, "parsing": 1.0, "overlap": 0.5, "action_units": 12.0, "expression": 1.0,
+    "open_set": 0.5, "valence_arousal": 3.0, "pose": 4.0, "age": 0.5, "hair_colour": 0.4, "attributes": 1.0,
+    "quality": 4.0, "presence": 0.3,
+}  # fmt: skip
+"""First weights of the parts of the loss, about one over what they come to; training moves them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,11 +38,17 @@ class PerceptionConfig:
     """Data and loss of the perception network."""
 
     kind: ClassVar[str] = "perception"
-    shards: Path = Path("data/heads")
-    heldout: Path = Path("data/heldout")
+    shards: Path = Path("data/expressions")
+    heldout: Path = Path("data/dev-units")
     start: Path | None = None
-    loose_share: float = 0.6
+    loose_share: float = 0.5
     "Share of samples framed loosely, as a detector's box would be; the others are nearly canonical."
+    texture_share: float = 0.03
+    "Share of samples that are pictures of textures, without a face."
+    augmentation: Preset = "full"
+    "Strength of the changes; see `train.degrade`."
+    age_deviation: float = 4.0
+    "Of the distribution that an age in years is told as (label distribution learning, Geng et al. 2013)."
 
 
 class PerceptionTask(Task):
@@ -38,77 +57,228 @@ class PerceptionTask(Task):
     Config = PerceptionConfig
     card = CARD
 
+    def __init__(self, config: PerceptionConfig) -> None:
+        super().__init__(config)
+        self._labels: dict[str, np.ndarray] = {}
+
     def build(self) -> nn.Module:
-        """Return the network."""
-        return PerceptionNet.load(self.config.start).train() if self.config.start else PerceptionNet()
+        """Return the network, and a log-variance for each part of the loss."""
+        net = PerceptionNet.load(self.config.start).train() if self.config.start else PerceptionNet()
+        scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
+        return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
 
     def dataset(self) -> HeadArrays:
-        """Return the heads."""
-        return HeadArrays(self.config.shards)
+        """Return the heads with their labels as arrays."""
+        heads = HeadArrays(self.config.shards)
+        self._labels = study_labels(heads.labels)
+        return heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """One augmented portrait with landmarks as shares of the frame and parsing at half size."""
+        """One augmented portrait with all its labels; now and then a texture without any."""
         image, parsing, landmarks = dataset.image[index], dataset.parsing[index], dataset.landmarks[index]
+        labels = {name: values[index] for name, values in self._labels.items()}
         size = image.shape[0]
         if rng.random() < 0.5:
             image, parsing = image[:, ::-1], vocabulary.flip_parsing(parsing)
-            landmarks = vocabulary.flip_landmarks(landmarks, size)
-        wide = rng.random() < self.config.loose_share
-        matrix = jitter_matrix(
-            rng, size, 0.06 if wide else 0.015, 0.2 if wide else 0.04, 12.0 if wide else 3.0
-        )
+            landmarks, labels = vocabulary.flip_landmarks(landmarks, size), mirrored(labels)
+        matrix, turn = self._framing(rng, size)
         border = cv2.BORDER_REPLICATE if rng.random() < 0.5 else cv2.BORDER_REFLECT_101
-        image = cv2.warpAffine(np.ascontiguousarray(image), matrix, (size, size), borderMode=border)
-        parsing = cv2.warpAffine(
+        image = cv2.warpPerspective(np.ascontiguousarray(image), matrix, (size, size), borderMode=border)
+        parsing = cv2.warpPerspective(
             np.ascontiguousarray(parsing), matrix, (size, size), flags=cv2.INTER_NEAREST, borderMode=border
         )
         # cv2 counts from the centre of the first pixel, landmarks from its corner.
-        landmarks = (landmarks - 0.5) @ matrix[:, :2].T + matrix[:, 2] + 0.5
-        image = erase(appearance(image, rng), rng)
+        landmarks = cv2.perspectiveTransform(landmarks[None].astype(np.float64) - 0.5, matrix)[0] + 0.5
+        labels["pose"] = labels["pose"] + np.array([0, 0, turn], np.float32)
+        image, quality = degrade(image, rng, self.config.augmentation)
+        face = bool(rng.random() >= self.config.texture_share)
+        if not face:
+            image, quality = texture(rng, size), 0.0
+            landmarks = rng.uniform(0, size, (68, 2))
         return {
             "image": image,
             "parsing": parsing[::2, ::2].astype(np.int64),
-            "landmarks": (landmarks / size).astype(np.float32),
+            "points": (landmarks / size).astype(np.float32),
+            "quality": np.float32(quality),
+            "presence": np.float32(face),
+            **labels,
         }
 
+    def _framing(self, rng: np.random.Generator, size: int) -> tuple[np.ndarray, float]:
+        """Homography of a framing, and the degrees by which it turns the picture clockwise."""
+        wide = rng.random() < self.config.loose_share
+        spread = (0.06, 0.2, 12.0) if wide else (0.015, 0.04, 3.0)
+        if self.config.augmentation == "none":
+            spread = (0.015, 0.04, 3.0)
+        matrix = np.vstack([jitter_matrix(rng, size, *spread), [0, 0, 1]])
+        turn = float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+        if self.config.augmentation == "full":
+            corners = np.array([[0, 0], [size, 0], [size, size], [0, size]], np.float32)
+            moved = corners + rng.normal(0, 0.015 * size, (4, 2)).astype(np.float32)
+            matrix = cv2.getPerspectiveTransform(corners, moved) @ matrix
+        return matrix, turn
+
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
-        """Mean point distance in shares of the frame, and cross-entropy."""
-        out = model(network_input(batch["image"]))
-        wanted = batch["landmarks"]
-        inside = ((wanted > 0) & (wanted < 1)).all(dim=-1)
-        distance = (out["landmarks"].float() - wanted).square().sum(dim=-1).add(1e-8).sqrt()
-        points = (distance * inside).sum() / inside.sum().clamp(min=1)
-        classes = functional.cross_entropy(out["parsing"].float(), batch["parsing"])
-        return 20 * points + classes, {"points": points.detach(), "parsing": classes.detach()}
+        """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
+        out = {name: value.float() for name, value in model["net"](network_input(batch["image"])).items()}
+        parts = self._parts(out, batch)
+        # Bounded, so that a part that is nearly solved does not take over.
+        scales = {name: model["scales"][name].clamp(-5, 5) for name in parts}
+        total = sum((-scales[name]).exp() * value + scales[name] for name, value in parts.items())
+        weights = {f"weight/{name}": (-scale).exp().detach() for name, scale in scales.items()}
+        return total, {name: value.detach() for name, value in parts.items()} | weights
+
+    def _parts(self, out: dict[str, torch.Tensor], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        face = batch["presence"] > 0.5
+        points, log_sigma = batch["points"], out["landmarks_log_sigma"].clamp(-6, 1)
+        squared = (out["landmarks"] - points).square().sum(dim=-1)
+        inside = ((points > 0) & (points < 1)).all(dim=-1) & face[:, None]
+        # The likelihood teaches deviations only: as a loss of places it lets go of hard ones.
+        likelihood = 2 * log_sigma + squared.detach() * (-2 * log_sigma).exp() / 2
+        basic = batch["expression"] != IGNORED
+        known_hair = batch["attributes"][:, 3] < 0.5
+        centres = torch.tensor(AGE_CENTRES, dtype=torch.float32, device=points.device)
+        wanted_age = torch.softmax(
+            -((centres - batch["age"][:, None]) ** 2) / (2 * self.config.age_deviation**2), dim=1
+        )
+        found_age = out["age"].softmax(dim=1)
+        age = functional.cross_entropy(out["age"], wanted_age, reduction="none")
+        age = age + (found_age @ centres - batch["age"]).abs() / 6
+        logits = functional.binary_cross_entropy_with_logits
+        mixed = (~basic).float()[:, None]
+        return {
+            "points": _mean((squared + 1e-8).sqrt(), inside),
+            "sigma": likelihood.mean(),
+            "parsing": _mean(
+                functional.cross_entropy(out["parsing"], batch["parsing"], reduction="none"),
+                face[:, None, None],
+            ),
+            "overlap": _dice(out["parsing"][face], batch["parsing"][face]),
+            "action_units": _mean((out["action_units"] - batch["units"]).square(), face[:, None]),
+            "expression": _mean(
+                functional.cross_entropy(
+                    out["expression"], batch["expression"], ignore_index=IGNORED, reduction="none"
+                ),
+                face & basic,
+            ),
+            "open_set": _mean(logits(out["open_set"], mixed, reduction="none"), face[:, None]),
+            "valence_arousal": _mean(
+                (out["valence_arousal"] - batch["valence_arousal"]).square(), (face & basic)[:, None]
+            ),
+            "pose": _mean((out["pose"] - batch["pose"] / 45).abs(), face[:, None]),
+            "age": _mean(age, face),
+            "hair_colour": _mean(
+                functional.cross_entropy(out["hair_colour"], batch["hair_colour"], reduction="none"),
+                face & known_hair,
+            ),
+            "attributes": _mean(
+                logits(out["attributes"], batch["attributes"], reduction="none"), face[:, None]
+            ),
+            "quality": (out["quality"][:, 0].sigmoid() - batch["quality"]).square().mean(),
+            "presence": logits(out["presence"][:, 0], batch["presence"]),
+        }
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
-        """NME by inter-ocular distance and mean IoU on held-out portraits."""
+        """Score every task on people that training does not show."""
         heads = HeadArrays(self.config.heldout)
+        wanted = study_labels(heads.labels)
+        out = look(model["net"], heads.image)
         size = heads.image.shape[1]
-        device = next(model.parameters()).device
-        points, classes = [], []
-        for start in range(0, len(heads), 64):
-            chunk = torch.from_numpy(heads.image[start : start + 64]).to(device)
-            out = model(network_input(chunk))
-            points.append(out["landmarks"].cpu().numpy() * size)
-            classes.append(out["parsing"].argmax(dim=1).cpu().numpy())
-        points, classes = np.concatenate(points), np.concatenate(classes)
-        eyes = np.linalg.norm(heads.landmarks[:, 36] - heads.landmarks[:, 45], axis=1)
-        error = np.linalg.norm(points - heads.landmarks, axis=2).mean(axis=1) / eyes
-        return {"nme": float(error.mean()), "miou": _mean_iou(classes, heads.parsing[:, ::2, ::2])}
+        units = metrics.correlations(out["action_units"], wanted["units"])
+        basic = wanted["expression"] != IGNORED
+        hair = wanted["attributes"][:, 3] < 0.5
+        years = _softmax(out["age"]) @ np.array(AGE_CENTRES)
+        return {
+            "nme": float(metrics.landmark_error(out["landmarks"] * size, heads.landmarks).mean()),
+            "miou": metrics.mean_iou(out["parsing"], heads.parsing[:, ::2, ::2]),
+            "pose_mae": float(np.abs(out["pose"] * 45 - wanted["pose"]).mean()),
+            "unit_r": float(np.nanmean(units)),
+            "unit_r_least": float(np.nanmin(units)),
+            "expression": float((out["expression"].argmax(1) == wanted["expression"])[basic].mean()),
+            "open_set": metrics.auroc(out["open_set"][:, 0], ~basic),
+            "age_mae": float(np.abs(years - wanted["age"]).mean()),
+            "hair_colour": float((out["hair_colour"].argmax(1) == wanted["hair_colour"])[hair].mean()),
+            "ece": metrics.calibration_error(_softmax(out["expression"][basic]), wanted["expression"][basic]),
+        }
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""
-        model.save(folder)
+        model["net"].save(folder)
 
 
-def _mean_iou(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Intersection over union, averaged over the classes that occur in the truth."""
-    scores = []
-    for label in np.unique(wanted):
-        both, either = (
-            ((found == label) & (wanted == label)).sum(),
-            ((found == label) | (wanted == label)).sum(),
+def study_labels(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
+    """Labels of heads as the network answers them.
+
+    Returns:
+        units (n, 26) intensities; expression (n,) class or IGNORED; valence_arousal (n, 2); pose (n, 3) degrees; age
+        (n,) years; hair_colour (n,) class; attributes (n, 4) 0 or 1 in the order of `ATTRIBUTES`.
+    """
+    plain = attribute_arrays(labels)
+    attributes = [
+        (
+            row["glasses"],
+            row["beard"] >= _VISIBLE,
+            any(layer["alpha"] >= _VISIBLE for layer in row["makeup"]),
+            row["hair_style"] == "bald",
         )
-        scores.append(both / either)
-    return float(np.mean(scores))
+        for row in labels
+    ]
+    return {
+        "units": unit_table(labels),
+        "expression": plain["expression"],
+        "valence_arousal": np.array([_circumplex(row) for row in labels], np.float32),
+        "pose": plain["pose"],
+        "age": plain["age"],
+        "hair_colour": plain["hair_colour"],
+        "attributes": np.array(attributes, np.float32),
+    }
+
+
+def mirrored(labels: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Labels of one head, or of many, as its mirror image shows them."""
+    turned = labels["pose"] * np.array([-1, 1, -1], np.float32)
+    return labels | {"units": vocabulary.flip_units(labels["units"]), "pose": turned}
+
+
+def _circumplex(row: dict[str, Any]) -> tuple[float, float]:
+    """Valence and arousal: those of the expression times how strongly it is shown, 0 for a mixed one (not learnt)."""
+    expression = row["expression"]
+    if expression in (vocabulary.MIXED, "neutral"):
+        return 0.0, 0.0
+    full = full_action_units(PROTOTYPES[expression])
+    shown = sum(row["au"][unit] * value for unit, value in full.items())
+    strength = min(1.0, shown / sum(value**2 for value in full.values()))
+    valence, arousal = vocabulary.CIRCUMPLEX[expression]
+    return valence * strength, arousal * strength
+
+
+def _mean(values: torch.Tensor, counted: torch.Tensor) -> torch.Tensor:
+    """Mean of the values that count; 0 where none does."""
+    counted = counted.expand_as(values).to(values.dtype)
+    return (values * counted).sum() / counted.sum().clamp(min=1)
+
+
+def _dice(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """One minus the soft Dice overlap over the classes that occur (Milletari et al. 2016): small parts count too."""
+    found = logits.softmax(dim=1)
+    true = functional.one_hot(wanted, logits.shape[1]).movedim(-1, 1).to(found.dtype)
+    both, either = (found * true).sum(dim=(0, 2, 3)), (found + true).sum(dim=(0, 2, 3))
+    occurs = true.sum(dim=(0, 2, 3)) > 0
+    return 1 - (2 * both[occurs] / either[occurs].clamp(min=1e-6)).mean()
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(logits).softmax(dim=1).numpy()
+
+
+@torch.no_grad()
+def look(net: PerceptionNet, images: np.ndarray, batch: int = 64) -> dict[str, np.ndarray]:
+    """Raw answers on portraits (n, s, s, 3) uint8; of parsing the labels."""
+    device = next(net.parameters()).device
+    parts = []
+    for start in range(0, len(images), batch):
+        chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
+        out = net(network_input(chunk))
+        out["parsing"] = out["parsing"].argmax(dim=1)
+        parts.append({name: value.float().cpu().numpy() for name, value in out.items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

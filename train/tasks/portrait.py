@@ -232,7 +232,8 @@ class PortraitTask(Task):
         """One target with its caption, and the identity features of another picture of the person."""
         side, partner = self.pairs.draw(dataset.heads, index, rng)
         labels = dataset.heads.labels[index]
-        text = captions.caption(mirrored_labels(labels) if side else labels, rng)
+        labels = mirrored_labels(labels) if side else labels
+        text = captions.caption(self._told(labels, rng), rng)
         chance, config = rng.random(), self.config
         drops_both = chance < config.both_drop
         drops_text = chance < config.both_drop + config.text_drop
@@ -263,30 +264,26 @@ class PortraitTask(Task):
             "person": known["id_embeds"][pictures].mean(axis=0, dtype=np.float32),
             "ages": np.array(wanted_years("" if drops_text else text), np.float32),
             **identity,
+            **self._beside(labels, rng),
         }
+
+    def _told(self, labels: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        """Labels that the caption may tell of."""
+        return labels
+
+    def _beside(self, labels: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+        """What a sample brings beside text and identity."""
+        return {}
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Velocity error weighted by noise level, and localisation of the part words."""
-        clean = batch["latents"].float()
-        noise = draws.normal(*clean.shape[1:])
-        timesteps = draws.integers(0, _TIMESTEPS)
-        signal = self.signal.to(clean.device)[timesteps]
-        level = signal.view(-1, 1, 1, 1)
-        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
-        text, tokens = self._condition(model, batch)
-        with record_text_attention(model["unet"], self.config.localization_blocks) as recorded:
-            predicted = self._denoise(model, noisy, timesteps, text, tokens)
-        # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped.
-        ratio = signal / (1 - signal)
-        weight = (self.config.snr_gamma + 1) / (ratio + 1).clamp(min=self.config.snr_gamma + 1)
         masks = batch["masks"].float() / 255
-        wanted = target("v_prediction", clean, noise, signal)
-        velocity = weighted_mse(predicted, wanted, weight, self._cell_weights(masks))
+        with record_text_attention(model["unet"], self.config.localization_blocks) as recorded:
+            velocity, estimate, signal = self._velocity(model, batch, draws, masks)
         valid = batch["part_valid"] & (masks.amax(dim=(2, 3)) > _SEEN)
-        localised = mean_localization_loss(recorded, batch["positions"], masks, valid, clean.shape[-2:])
+        localised = mean_localization_loss(recorded, batch["positions"], masks, valid, estimate.shape[-2:])
         total = velocity + self.config.localization_weight * localised
         metrics = {"velocity": velocity.detach(), "localised": localised.detach()}
-        estimate = level.sqrt() * noisy - (1 - level).sqrt() * predicted.float()
         # An estimate is looked at while it is not settled yet: for likeness once it shows a face, for age before.
         unsettled = signal < 0.95
         if self.config.likeness_weight > 0:
@@ -301,6 +298,25 @@ class PortraitTask(Task):
             metrics["age"] = decades.detach()
         return total, metrics
 
+    def _velocity(
+        self, model: Any, batch: dict[str, Any], draws: Draws, masks: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Weighted velocity error, estimates of the clean latents, and the share of signal (n,) at each level."""
+        clean = batch["latents"].float()
+        noise = draws.normal(*clean.shape[1:])
+        timesteps = draws.integers(0, _TIMESTEPS)
+        signal = self.signal.to(clean.device)[timesteps]
+        level = signal.view(-1, 1, 1, 1)
+        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
+        text, context = self._condition(model, batch)
+        predicted = self._denoise(model, noisy, timesteps, text, context)
+        # Velocity weighs all levels alike; only nearly clean ones, whose error is noise, are damped.
+        ratio = signal / (1 - signal)
+        weight = (self.config.snr_gamma + 1) / (ratio + 1).clamp(min=self.config.snr_gamma + 1)
+        wanted = target("v_prediction", clean, noise, signal)
+        velocity = weighted_mse(predicted, wanted, weight, self._cell_weights(masks))
+        return velocity, level.sqrt() * noisy - (1 - level).sqrt() * predicted.float(), signal
+
     def _distance(self, clean: torch.Tensor, usable: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
         """Cosine distance of decoded estimates to the embeddings (n, e) of their people, as the encoder sees them.
 
@@ -309,12 +325,16 @@ class PortraitTask(Task):
         rows = usable.nonzero().flatten()[: max(1, round(len(clean) * self.config.likeness_share))]
         if not len(rows):
             return clean.new_zeros(())
-        mean, std = (
-            torch.tensor(self.vae.config[f"latents_{name}"], device=clean.device) for name in ("mean", "std")
-        )
-        latents = clean[rows] * std.view(1, -1, 1, 1) + mean.view(1, -1, 1, 1)
-        seen = self.image_encoder(face_window(self.vae.decode(latents).sample)).image_embeds
+        seen = self.image_encoder(face_window(self._decode(clean[rows]))).image_embeds
         return (1 - functional.cosine_similarity(seen.float(), wanted[rows], dim=1)).mean()
+
+    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures (n, 3, h, w) in [-1, 1] of normalised latents."""
+        mean, std = (
+            torch.tensor(self.vae.config[f"latents_{name}"], device=latents.device).view(1, -1, 1, 1)
+            for name in ("mean", "std")
+        )
+        return self.vae.decode(latents * std + mean).sample
 
     def place(self, device: torch.device) -> None:
         """Move the frozen networks."""
@@ -329,8 +349,7 @@ class PortraitTask(Task):
         face, details = masks[:, _FACE], masks[:, _DETAILS].amax(dim=1)
         return (1 + self.config.face_weight * face + self.config.detail_weight * details)[:, None]
 
-    @staticmethod
-    def _condition(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _condition(self, model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, IdentityContext]:
         text = model["text_encoder"](batch["ids"]).last_hidden_state
         tokens = model["conditioner"](
             batch["id_embeds"].float(),
@@ -339,12 +358,12 @@ class PortraitTask(Task):
             batch["part_valid"],
         )
         fused = model["conditioner"].fuse(text, tokens.part_tokens, batch["positions"], batch["part_valid"])
-        return fused, tokens.id_tokens
+        return fused, IdentityContext(tokens.id_tokens)
 
     @staticmethod
-    def _denoise(model: Any, noisy, timesteps, text, tokens) -> torch.Tensor:
-        context = {"ip_hidden_states": IdentityContext(tokens)}
-        return model["unet"](noisy, timesteps, text, cross_attention_kwargs=context).sample
+    def _denoise(model: Any, noisy, timesteps, text, context) -> torch.Tensor:
+        kwargs = {"ip_hidden_states": context}
+        return model["unet"](noisy, timesteps, text, cross_attention_kwargs=kwargs).sample
 
     def assemble(self, model: Any) -> PortraitPipeline:
         """The whole pipeline around the trained parts."""

@@ -1,0 +1,1 @@
+"""Faces with the expression that action units describe."""
