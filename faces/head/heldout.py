@@ -1,7 +1,9 @@
-"""Makes the held-out set of the evaluation out of rendered shards.
+"""Makes the held-out sets of the evaluation out of rendered shards.
 
 mien heads --count 720 --pictures-per-identity 3 --seed 2 --size 128 --out data/heldout
 python -m faces.head.heldout data/heldout tests/data/heads
+mien heads --count 480 --pictures-per-identity 6 --seed 12 --states exam --materials unseen --out data/exam
+python -m faces.head.heldout data/exam tests/data/exam --parsing
 """
 
 from __future__ import annotations
@@ -21,12 +23,13 @@ from PIL import Image
 from faces.provenance import Provenance, save_image
 
 
-def write_heldout(shards: Path, out: Path) -> int:
+def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
     """Write each picture as WebP and all labels as labels.parquet; returns the number of pictures.
 
     Args:
-        shards: folder of `write_heads` with three pictures a person.
-        out: folder for `heads` of the evaluation.
+        shards: folder of `write_heads`.
+        out: folder of the set.
+        parsing: write the label map of each picture beside it, as NAME.parsing.png.
 
     Raises:
         FileNotFoundError: `shards` holds no finished shard.
@@ -37,22 +40,25 @@ def write_heldout(shards: Path, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
     for tar in tars:
+        settings = json.loads(tar.with_suffix(".json").read_text(encoding="utf-8"))["settings"]
         with tarfile.open(tar) as archive:
             members = {member.name: archive.extractfile(member).read() for member in archive}  # type: ignore[union-attr]
         for name in sorted(name for name in members if name.endswith(".json") and ".spec." not in name):
             key = name.removesuffix(".json")
-            rows.append(_write_one(key, members, out))
+            state = int(key.split("_")[1]) % settings["pictures_per_identity"]
+            rows.append(_write_one(key, members, out, state))
+            if parsing:
+                stem = rows[-1]["file"].removesuffix(".webp")
+                (out / f"{stem}.parsing.png").write_bytes(members[f"{key}.parsing.png"])
     partial = out / "labels.parquet.part"
     pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     os.replace(partial, out / "labels.parquet")
     return len(rows)
 
 
-def _write_one(key: str, members: dict[str, bytes], out: Path) -> dict:
+def _write_one(key: str, members: dict[str, bytes], out: Path, state: int) -> dict:
     row = json.loads(members[f"{key}.json"])
-    identity = row["identity_id"]
-    state = int(key.split("_")[1]) % 3
-    file = f"{identity}-{state}.webp"
+    file = f"{row['identity_id']}-{state}.webp"
     with Image.open(io.BytesIO(members[f"{key}.png"])) as image:
         provenance = Provenance(
             pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia"
@@ -72,8 +78,9 @@ def main() -> None:
     )
     parser.add_argument("shards", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--parsing", action="store_true", help="write label maps too")
     arguments = parser.parse_args()
-    count = write_heldout(arguments.shards, arguments.out)
+    count = write_heldout(arguments.shards, arguments.out, arguments.parsing)
     parser.exit(0, f"{count} pictures in {arguments.out}\n")
 
 

@@ -45,6 +45,8 @@ _EXCLUSIVE = (
 )
 """Units of which a free combination shows one: the morphs of two would tear the mesh or undo each other."""
 _COMPOUND_STRENGTH = 0.85
+_MOST_FREE = 6
+"""Most units that a basic expression (fear, anger) or a free combination shows."""
 
 
 def study_state(plain: State, states: States, rng: np.random.Generator) -> State:
@@ -101,6 +103,11 @@ def compound_units(rng: np.random.Generator) -> dict[str, float]:
     for unit, value in PROTOTYPES[second].items():
         units[unit] = max(units.get(unit, 0.0), value)
     return _varied({unit: value * _COMPOUND_STRENGTH for unit, value in units.items()}, rng)
+
+
+def is_compound(units: dict[str, float]) -> bool:
+    """Whether spelt-out action units show two basic expressions: more at once than one, or a free draw, shows."""
+    return sum(value > 0 for name, value in units.items() if name in vocabulary.ACTION_UNITS) > _MOST_FREE
 
 
 def use_materials(spec: HeadSpec, materials: Materials, seed: int, number: int, variant: int) -> HeadSpec:

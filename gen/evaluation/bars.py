@@ -16,7 +16,11 @@ from gen import atomic
 if TYPE_CHECKING:
     from rich.table import Table
 
-TASKS = {"portrait": "gen.evaluation.portrait", "identities": "gen.evaluation.identities"}
+TASKS = {
+    "perception": "gen.evaluation.perception",
+    "portrait": "gen.evaluation.portrait",
+    "identities": "gen.evaluation.identities",
+}
 """Task name -> module with a function `measure(settings) -> list[Bar]`."""
 
 RENDERS = "rendered heads, held out"
