@@ -188,7 +188,8 @@ class FaceAnalyzer:
 
     def _measure(self, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
         """Everything about frames (n, S, S, 3), one dict each: landmarks and their deviations in pixels of the frame,
-        labels of `parsing` (S, S), raw answers else, and `embedding` where there is an embedder."""
+        labels of `parsing` (S, S), raw answers else, and `embedding` where there is an embedder.
+        """
         rows: list[dict[str, np.ndarray]] = []
         for start in range(0, len(frames), _BATCH):
             batch = frames[start : start + _BATCH]
@@ -220,7 +221,9 @@ class FaceAnalyzer:
         crops = alignment.crop_face(frames, self.embedder.image_size)
         both = np.stack([crops, crops[:, :, ::-1]])
         device = next(self.embedder.parameters()).device
-        vectors = self.embedder(network_input(torch.from_numpy(both.reshape(-1, *crops.shape[1:])).to(device)))
+        vectors = self.embedder(
+            network_input(torch.from_numpy(both.reshape(-1, *crops.shape[1:])).to(device))
+        )
         mean = vectors.view(2, len(frames), -1).sum(dim=0)
         return functional.normalize(mean, dim=-1).cpu().numpy()
 

@@ -81,6 +81,7 @@ class Residual(nn.Module):
         self.norm2 = nn.BatchNorm2d(width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (n, width, h, w) to the same shape."""
         hidden = functional.silu(self.norm1(self.first(x)))
         return functional.silu(x + self.norm2(self.second(hidden)))
 

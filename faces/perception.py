@@ -85,7 +85,9 @@ class PerceptionNet(FaceNetwork):
         )
         self.refine = nn.ModuleList(Residual(skip) for skip in widths[-2::-1])
         grids = [size // 16, size // 8, size // 8]
-        self.levels = nn.ModuleList(nn.Conv2d(inside, width, 1) for inside in (widths[3], widths[2], widths[1]))
+        self.levels = nn.ModuleList(
+            nn.Conv2d(inside, width, 1) for inside in (widths[3], widths[2], widths[1])
+        )
         self.places = nn.ParameterList(torch.randn(1, grid**2, width) * 0.02 for grid in grids)
         self.memory_norm = nn.LayerNorm(width)
         self.queries = nn.ParameterDict(

@@ -64,7 +64,9 @@ class FaceReading:
         return float(self.age @ np.array(AGE_CENTRES)) if self.age_deviation <= _AGE_SURE else None
 
 
-def read(raw: dict[str, np.ndarray], scale: float, turn: float, embedding: np.ndarray | None) -> dict[str, Any]:
+def read(
+    raw: dict[str, np.ndarray], scale: float, turn: float, embedding: np.ndarray | None
+) -> dict[str, Any]:
     """Turn the network's answers for one face into the fields of `FaceReading`.
 
     Args:

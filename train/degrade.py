@@ -60,7 +60,9 @@ def texture(rng: np.random.Generator, size: int) -> np.ndarray:
     grain = 2
     while grain < size:
         layer = rng.standard_normal((grain, grain, 3), np.float32) * np.float32(rng.uniform(0.05, 0.3))
-        x += cv2.resize(layer, (size, size), interpolation=int(rng.choice((cv2.INTER_CUBIC, cv2.INTER_NEAREST))))
+        x += cv2.resize(
+            layer, (size, size), interpolation=int(rng.choice((cv2.INTER_CUBIC, cv2.INTER_NEAREST)))
+        )
         grain *= int(rng.integers(2, 4))
     x += rng.uniform(0.2, 0.8, 3).astype(np.float32)
     return (np.clip(x, 0, 1) * 255).astype(np.uint8)

@@ -109,7 +109,13 @@ def perception() -> TrainConfig:
         name="perception",
         task=PerceptionConfig(),
         optimizer=OptimizerConfig(
-            kind="muon", lr=1.5e-3, weight_decay=0.01, warmup=50, schedule="constant", cooldown=900, final=0.03
+            kind="muon",
+            lr=1.5e-3,
+            weight_decay=0.01,
+            warmup=50,
+            schedule="constant",
+            cooldown=900,
+            final=0.03,
         ),
         batch_size=48,
         steps=3600,
@@ -208,7 +214,13 @@ def expression() -> TrainConfig:
         name="expression",
         task=ExpressionConfig(),
         optimizer=OptimizerConfig(
-            kind="muon", lr=1.5e-3, weight_decay=0.01, warmup=50, schedule="constant", cooldown=600, final=0.05
+            kind="muon",
+            lr=1.5e-3,
+            weight_decay=0.01,
+            warmup=50,
+            schedule="constant",
+            cooldown=600,
+            final=0.05,
         ),
         batch_size=64,
         steps=4000,

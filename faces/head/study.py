@@ -81,7 +81,10 @@ def free_units(rng: np.random.Generator) -> dict[str, float]:
     """Draw one to five action units, sided ones on one side alone a third of the time."""
     units: dict[str, float] = {}
     taken: set[str] = set()
-    pool = [*rng.permutation(_UPPER)[: int(rng.integers(0, 4))], *rng.permutation(_MOUTH)[: int(rng.integers(0, 3))]]
+    pool = [
+        *rng.permutation(_UPPER)[: int(rng.integers(0, 4))],
+        *rng.permutation(_MOUTH)[: int(rng.integers(0, 3))],
+    ]
     for unit in pool or [str(rng.choice(_MOUTH + _UPPER))]:
         if unit in taken:
             continue
@@ -141,5 +144,6 @@ def use_materials(spec: HeadSpec, materials: Materials, seed: int, number: int, 
 def _varied(units: dict[str, float], rng: np.random.Generator) -> dict[str, float]:
     strength = rng.uniform(0.7, 1.1)
     return {
-        unit: float(np.clip(value * strength * rng.uniform(0.85, 1.15), 0, 1.4)) for unit, value in units.items()
+        unit: float(np.clip(value * strength * rng.uniform(0.85, 1.15), 0, 1.4))
+        for unit, value in units.items()
     }

@@ -113,7 +113,10 @@ def _expressions(truth: Exam, found: list[FaceAnalysis], shuffled: np.ndarray, d
     open_set = np.array([face.open_set for face in found])
     probabilities = np.array([list(face.expression.values()) for face in found])
     wanted = np.array(
-        [vocabulary.EXPRESSIONS.index(name) if name in vocabulary.EXPRESSIONS else -1 for name in truth.expression]
+        [
+            vocabulary.EXPRESSIONS.index(name) if name in vocabulary.EXPRESSIONS else -1
+            for name in truth.expression
+        ]
     )
     right = probabilities.argmax(axis=1) == wanted
     asked = truth[basic]
@@ -208,7 +211,6 @@ def _bar(
 
 
 def units_table(truth: Exam, found: list[FaceAnalysis]) -> dict[str, float]:
-    """r of each action unit, name -> r; what `docs/perception.md` shows."""
+    """R of each action unit, name -> r; what `docs/perception.md` shows."""
     read = np.array([[face.action_units[name] for name in vocabulary.UNIT_COLUMNS] for face in found])
     return dict(zip(vocabulary.UNIT_COLUMNS, metrics.correlations(read, truth.units).tolist(), strict=True))
-

@@ -103,7 +103,10 @@ class ActionUnitAdapter(ModelMixin, ConfigMixin):
         if len(rows) != count:
             raise ValueError(f"action_units: {len(rows)} given for {count} pictures")
         columns = list(self.config.units)
-        values, specified = torch.zeros(count, len(columns)), torch.zeros(count, len(columns), dtype=torch.bool)
+        values, specified = (
+            torch.zeros(count, len(columns)),
+            torch.zeros(count, len(columns), dtype=torch.bool),
+        )
         for row, wanted in enumerate(rows):
             for name, intensity in wanted.items():
                 found = [columns.index(name)] if name in columns else []

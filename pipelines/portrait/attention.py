@@ -326,6 +326,16 @@ def is_installed(unet: nn.Module, weights: Mapping[str, IdentityAttention]) -> b
     return all(getattr(processors.get(index), "layer", None) is weight for index, weight in weights.items())
 
 
+def is_adapter_installed(unet: nn.Module, name: str, weights: Mapping[str, AdapterAttention]) -> bool:
+    """Whether the branch `name` of the attention layers of `unet` uses exactly these weights."""
+    layers = {str(layer.index): layer.name for layer in attention_layers(unet)}
+    processors = {index: _attention(unet, layers[index]).processor for index in weights if index in layers}
+    return all(
+        getattr(processors.get(index), "adapters", {}).get(name) is weight
+        for index, weight in weights.items()
+    )
+
+
 @contextmanager
 def record_text_attention(
     unet: nn.Module, blocks: tuple[str, ...]

@@ -78,8 +78,8 @@ def attribute_arrays(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:
     """Labels as arrays for losses: class numbers int64, the rest float32.
 
     Returns:
-        expression, hair_colour, hair_style (n,) class numbers, `IGNORED` for a mixed expression; pose (n, 3) degrees; age (n,) years; gender and
-        skin_tone (n,) 0..1; au (n, units) intensities.
+        expression, hair_colour, hair_style (n,) class numbers, `IGNORED` for a mixed expression; pose (n, 3)
+        degrees; age (n,) years; gender and skin_tone (n,) 0..1; au (n, units) intensities.
     """
 
     def classes(name: str, values: tuple[str, ...]) -> np.ndarray:

@@ -103,9 +103,7 @@ class ExpressionTask(PortraitTask):
         missed = self._missed(estimate, signal, batch)
         return velocity + self.config.unit_weight * missed, metrics | {"missed": missed.detach()}
 
-    def _missed(
-        self, estimate: torch.Tensor, signal: torch.Tensor, batch: dict[str, Any]
-    ) -> torch.Tensor:
+    def _missed(self, estimate: torch.Tensor, signal: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
         """Squared error of the specified units in as many estimates as `unit_share` pays for."""
         usable = (signal > 0.15) & (signal < 0.95)
         rows = usable.nonzero().flatten()[: max(1, round(len(estimate) * self.config.unit_share))]
@@ -136,12 +134,20 @@ class ExpressionTask(PortraitTask):
     def _drawn(self, pipe, model, prompts, people, tokens, size: int) -> np.ndarray:
         """Draw with 12 steps and no guidance but that of the adapter's condition; (n, s, s, 3) uint8."""
         _, text, ids, _ = pipe.encode_conditions(prompts, [""] * len(prompts), people)
-        free = model["adapter"](torch.zeros(1, len(vocabulary.UNIT_COLUMNS)), torch.zeros(1, len(vocabulary.UNIT_COLUMNS)))
+        free = model["adapter"](
+            torch.zeros(1, len(vocabulary.UNIT_COLUMNS)), torch.zeros(1, len(vocabulary.UNIT_COLUMNS))
+        )
         units = torch.cat([free.expand_as(tokens), tokens])
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(12)
         side = size // 8
-        latents = torch.randn(len(prompts), self.vae.config.latent_channels, side, side, generator=torch.Generator().manual_seed(5))
+        latents = torch.randn(
+            len(prompts),
+            self.vae.config.latent_channels,
+            side,
+            side,
+            generator=torch.Generator().manual_seed(5),
+        )
         context = IdentityContext(ids, adapters={BRANCH: AdapterContext(units)})
         for t in scheduler.timesteps:
             both = self._denoise(model, torch.cat([latents] * 2), t, text, context)

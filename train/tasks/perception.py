@@ -122,8 +122,10 @@ class PerceptionTask(Task):
         """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
         out = {name: value.float() for name, value in model["net"](network_input(batch["image"])).items()}
         parts = self._parts(out, batch)
-        # Bounded, so that a part that is nearly solved does not take over.
+        # Bounded, so that a part that is nearly solved does not take over; a likelihood may be negative and would
+        # take over at once.
         scales = {name: model["scales"][name].clamp(-5, 5) for name in parts}
+        scales["sigma"] = scales["sigma"].detach()
         total = sum((-scales[name]).exp() * value + scales[name] for name, value in parts.items())
         weights = {f"weight/{name}": (-scale).exp().detach() for name, scale in scales.items()}
         return total, {name: value.detach() for name, value in parts.items()} | weights
