@@ -187,8 +187,10 @@ class FaceAnalyzer:
         return alignment.transform_points(points, alignment.invert(matrix))
 
     def _measure(self, frames: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """Everything about frames (n, S, S, 3), one dict each: landmarks and their deviations in pixels of the frame,
-        labels of `parsing` (S, S), raw answers else, and `embedding` where there is an embedder.
+        """Everything about frames (n, S, S, 3), one dict each.
+
+        Landmarks and their deviations in pixels of the frame, labels of `parsing` (S, S), raw answers else, and
+        `embedding` where there is an embedder.
         """
         rows: list[dict[str, np.ndarray]] = []
         for start in range(0, len(frames), _BATCH):

@@ -228,6 +228,11 @@ def prompt(
     return ", ".join([subject, *(wordings[0] for wordings in _wordings(stated).values())])
 
 
+def wording(key: str, value: Any) -> str:
+    """Canonical words of one attribute, such as "smiling" for the expression "happy"; raises as `prompt` does."""
+    return _wording(key, value)[0]
+
+
 def words() -> tuple[str, ...]:
     """List every word that `caption` and `prompt` can use, and the part words of the portrait prompt.
 

@@ -1,7 +1,8 @@
 """Semantic guidance: while drawing, the condition is moved to where a network that reads faces is content.
 
 SynFER (Ma et al. 2024, arXiv:2410.09865, section 3.3) differentiates a loss on the estimate of the clean picture by
-the text embedding and descends along it; moving the condition, not the latents, keeps samples where the denoiser is at home.
+the text embedding and descends along it; moving the condition, not the latents, keeps samples where the denoiser is at
+home.
 """
 
 from __future__ import annotations

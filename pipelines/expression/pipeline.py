@@ -159,7 +159,7 @@ class ExpressionPipeline(PortraitPipeline):
         Returns:
             Latents (n, C, h, w), and the step of the schedule that they belong to.
         """
-        latents = self._encode_latents(network_input(torch.from_numpy(np.ascontiguousarray(images))))
+        latents = self.encode_latents(network_input(torch.from_numpy(np.ascontiguousarray(images))))
         inverse = DDIMInverseScheduler.from_config(self.scheduler.config)
         inverse.set_timesteps(num_inference_steps)
         steps = min(num_inference_steps, max(1, round(share * num_inference_steps)))
@@ -406,7 +406,7 @@ class ExpressionPipeline(PortraitPipeline):
             **{name: arguments.last_rows(value, last) for name, value in extra.items()},
         )[0]
 
-    def _encode_latents(self, pictures: torch.Tensor) -> torch.Tensor:
+    def encode_latents(self, pictures: torch.Tensor) -> torch.Tensor:
         """Latents of pictures (n, 3, h, w) in [-1, 1], as the denoiser sees them; the inverse of `decode_latents`."""
         pictures = pictures.to(self._execution_device, self.unet.dtype)
         if self.vae is None:

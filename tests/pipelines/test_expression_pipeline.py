@@ -204,7 +204,7 @@ def test_a_layout_is_nearer_to_its_face_the_less_of_it_is_inverted(pipe):
         for share in (0.2, 1.0)
     ]
     wanted = pipe.decode_latents(
-        pipe._encode_latents(torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1)
+        pipe.encode_latents(torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1)
     )
     wanted = (wanted / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).detach().numpy()
     near, far = (np.abs(picture - wanted).mean() for picture in pictures)
@@ -218,7 +218,7 @@ def test_inversion_and_drawing_without_conditions_meet(pipe):
     for parameter in pipe.unet.conv_out.parameters():
         parameter.data *= 0.1  # a denoiser at random is far from smooth in its input
     frames, _ = toy_frames(1, seed=4)
-    clean = pipe._encode_latents(torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1)
+    clean = pipe.encode_latents(torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1)
     call = {"layout": frames, "layout_share": 0.5, "guidance_scale": 1.0, "output_type": "latent"}
     coarse, fine = (
         float((pipe(prompt="", num_inference_steps=steps, **call).images - clean).abs().mean().detach())
