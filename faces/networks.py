@@ -91,16 +91,29 @@ def halving(inside: int, outside: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
 
 
+_READ_LEVEL = 1
+"""Level of the trunk that the reader starts from: 48 channels at a quarter of the size."""
 JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
 
 
 class JudgeNet(FaceNetwork):
-    """Scores generated faces: identity embedding and attributes. Never guides, filters or trains a generator."""
+    """Scores generated faces: identity embedding and attributes. Never guides, filters or trains a generator.
+
+    Args:
+        size: of the input in pixels.
+        widths: channels of the trunk's levels.
+        embedding: of the identity.
+        reader: channels of a branch that reads sided action units and expressions in any pose; empty for none.
+    """
 
     def __init__(
-        self, size: int = 128, widths: tuple[int, ...] = (24, 48, 96, 160), embedding: int = 128
+        self,
+        size: int = 128,
+        widths: tuple[int, ...] = (24, 48, 96, 160),
+        embedding: int = 128,
+        reader: tuple[int, ...] = (),
     ) -> None:
-        super().__init__(size=size, widths=list(widths), embedding=embedding)
+        super().__init__(size=size, widths=list(widths), embedding=embedding, reader=list(reader))
         inside = (3, *widths[:-1])
         depth = (1, 2, 2, 2)
         self.trunk = nn.Sequential(
@@ -124,6 +137,7 @@ class JudgeNet(FaceNetwork):
                 "au": nn.Linear(features, len(JUDGE_UNITS)),
             }
         )
+        self.reader = _UnitReader(widths[_READ_LEVEL], *reader) if reader else None
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Look at aligned portraits (n, 3, size, size) in [-1, 1].
@@ -132,9 +146,14 @@ class JudgeNet(FaceNetwork):
             embedding: (n, 128), unit length; features: (n, 256).
             expression, hair_colour, hair_style: logits over the tuples of `faces.vocabulary`.
             pose: (n, 3) yaw, pitch, roll in degrees; age: (n,) years; gender: (n,) logit of the male morphs;
-            skin_tone: (n,) 0..1; au: (n, units) intensities of `JUDGE_UNITS`.
+            skin_tone: (n,) 0..1; au: (n, units) intensities of `JUDGE_UNITS`. With a reader also units: (n, 26)
+            intensities of `vocabulary.UNIT_COLUMNS`; shown: (n, 9) logits of the expressions and of none of them.
         """
-        maps = functional.adaptive_avg_pool2d(self.trunk(x), 4).flatten(1)
+        levels = []
+        for level in self.trunk:
+            x = level(x)
+            levels.append(x)
+        maps = functional.adaptive_avg_pool2d(x, 4).flatten(1)
         features = self.head(maps)
         out = {name: layer(features) for name, layer in self.attributes.items()}
         out["pose"] = out["pose"] * 30
@@ -142,4 +161,23 @@ class JudgeNet(FaceNetwork):
         for name in ("gender", "skin_tone"):
             out[name] = out[name].squeeze(-1)
         out["embedding"] = functional.normalize(self.identity(maps), dim=-1)
+        if self.reader is not None:
+            out |= self.reader(levels[_READ_LEVEL])
         return out | {"features": features}
+
+
+class _UnitReader(nn.Module):
+    """Action units and expression out of a level of the judge's trunk, still fine enough for eyelids."""
+
+    def __init__(self, inside: int, first: int, second: int, hidden: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            halving(inside, first), Residual(first), Residual(first), halving(first, second), Residual(second)
+        )
+        self.head = nn.Sequential(nn.Linear(second * 16, hidden), nn.BatchNorm1d(hidden), nn.SiLU())
+        self.units = nn.Linear(hidden, len(vocabulary.UNIT_COLUMNS))
+        self.shown = nn.Linear(hidden, len(vocabulary.EXPRESSIONS) + 1)
+
+    def forward(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
+        hidden = self.head(functional.adaptive_avg_pool2d(self.body(maps), 4).flatten(1))
+        return {"units": self.units(hidden), "shown": self.shown(hidden)}

@@ -146,6 +146,24 @@ def judge() -> TrainConfig:
 
 
 @recipe
+def judge_reader() -> TrainConfig:
+    """The judge's branch for sided action units and expressions in any pose."""
+    from train.tasks.judge_reader import JudgeReaderConfig
+
+    return TrainConfig(
+        name="judge-reader",
+        task=JudgeReaderConfig(),
+        optimizer=OptimizerConfig(kind="muon", lr=1.5e-3, weight_decay=0.02, warmup=50),
+        batch_size=64,
+        steps=2500,
+        mixed_precision="bf16",
+        ema_decay=0.997,
+        seed=34,
+        validate_every=500,
+    )
+
+
+@recipe
 def age() -> TrainConfig:
     """The age critic of portrait training; needs the autoencoder."""
     from train.tasks.age import AgeConfig
@@ -228,4 +246,20 @@ def expression() -> TrainConfig:
         ema_decay=0.998,
         validate_every=500,
         workers=1,
+    )
+
+
+@recipe
+def calibrator() -> TrainConfig:
+    """The label calibrator of `mini`, on views of its frozen denoiser."""
+    from train.tasks.calibrator import CalibratorConfig
+
+    return TrainConfig(
+        name="calibrator",
+        task=CalibratorConfig(),
+        optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=50),
+        batch_size=128,
+        steps=1500,
+        ema_decay=0.99,
+        validate_every=250,
     )

@@ -86,7 +86,7 @@ def look(pipe: Any, latents: torch.Tensor, timestep: int) -> DenoiserView:
     The words name every expression alike, so nothing of an intended label can leak into the view.
 
     Args:
-        pipe: an `ExpressionPipeline`.
+        pipe: a `PortraitPipeline`.
         latents: (n, C, h, w) clean latents.
         timestep: of the noise, the same for every picture.
     """
@@ -95,7 +95,8 @@ def look(pipe: Any, latents: torch.Tensor, timestep: int) -> DenoiserView:
     noise = torch.randn(latents.shape[1:], generator=rng).to(latents)
     noisy = signal.sqrt() * latents + (1 - signal).sqrt() * noise
     text = pipe.encode_prompt([probe()])[0].expand(len(latents), -1, -1)
-    tokens = pipe.encode_conditions([""], None, pipe.nobody())[2].expand(len(latents), -1, -1)
+    nobody = pipe.identity_from_embedding(torch.zeros(1, pipe.conditioner.config.id_dim))
+    tokens = pipe.encode_conditions([""], None, nobody)[2].expand(len(latents), -1, -1)
     with _recorded_outputs(pipe.unet) as outputs, record_text_attention(pipe.unet, _BLOCKS) as recorded:
         kwargs = {"ip_hidden_states": IdentityContext(tokens)}
         pipe.unet(noisy, timestep, text.to(noisy), cross_attention_kwargs=kwargs)

@@ -65,9 +65,11 @@ REGISTRY: dict[str, str] = {
     "encoder": "train.tasks.encoder:EncoderTask",
     "perception": "train.tasks.perception:PerceptionTask",
     "judge": "train.tasks.judge:JudgeTask",
+    "judge_reader": "train.tasks.judge_reader:JudgeReaderTask",
     "age": "train.tasks.age:AgeTask",
     "portrait": "train.tasks.portrait:PortraitTask",
     "expression": "train.tasks.expression:ExpressionTask",
+    "calibrator": "train.tasks.calibrator:CalibratorTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."
 
