@@ -20,6 +20,7 @@ TASKS = {
     "perception": "gen.evaluation.perception",
     "portrait": "gen.evaluation.portrait",
     "identities": "gen.evaluation.identities",
+    "expressions": "gen.evaluation.expressions",
 }
 """Task name -> module with a function `measure(settings) -> list[Bar]`."""
 
@@ -78,7 +79,7 @@ class Settings:
     data: Path | None = None
     """Folder of the held-out heads; None searches beside the package."""
     dataset: Path | None = None
-    """Folder written by `mien generate identities`; None makes a small one."""
+    """Folder written by `mien generate`, for identities and expressions; None makes one where that is needed."""
     plots: Path | None = None
     """Folder for plots and sample sheets; None draws nothing."""
     progress: Callable[[str, float], None] = lambda text, share: None

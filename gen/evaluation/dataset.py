@@ -1,4 +1,4 @@
-"""A generated identity dataset, read back from disk or made for the purpose."""
+"""A generated dataset, read back from disk or made for the purpose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Dataset:
     rows: list[dict]
     """The record of each image, see `gen.record.SCHEMA`."""
     references: dict[str, np.ndarray]
-    """Identity -> the picture that it was founded on."""
+    """Identity -> the picture that it was founded on; empty where identities are no more than a draw."""
     planned: list[dict]
     """What the plan asked for in every row, rejected ones included: axis -> value."""
 
@@ -37,7 +37,7 @@ class Dataset:
 
 
 def load(folder: Path) -> Dataset:
-    """Read a dataset of `mien generate identities` in any of its formats.
+    """Read a dataset of `mien generate` in any of its formats.
 
     Raises:
         FileNotFoundError: the folder holds none.
@@ -46,17 +46,18 @@ def load(folder: Path) -> Dataset:
     plan = folder / PLAN_FILE
     if not plan.is_file():
         raise FileNotFoundError(
-            f"{folder}: no {PLAN_FILE}; make one with `mien generate identities --out {folder}`"
+            f"{folder}: no {PLAN_FILE}; make one with `mien generate RECIPE --out {folder}`"
         )
     settings = json.loads(plan.read_text("utf-8"))["settings"]
     entries = list(WRITERS[settings["format"]].read(folder / "data", settings["name"]))
     if not entries:
         raise ValueError(f"{folder}: holds no image; finish it with the same `mien generate` command")
     lines = (plan.parent / "rows.jsonl").read_text("utf-8").splitlines()
+    founded = anchors.load(folder) if (folder / anchors.FOLDER).is_dir() else {}
     return Dataset(
         images=np.stack([_decoded(entry.png) for entry in entries]),
         rows=[entry.record for entry in entries],
-        references={name: anchor.image for name, anchor in anchors.load(folder).items()},
+        references={name: anchor.image for name, anchor in founded.items()},
         planned=[json.loads(line)["requested"] for line in lines],
     )
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from faces import vocabulary
 from faces.networks import network_input
+from faces.readings import softmax
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,10 +49,15 @@ class Measurements:
     """(n,) years."""
     action_units: np.ndarray
     """(n, a) intensities."""
+    units: np.ndarray | None = None
+    """(n, k) intensities of `vocabulary.UNIT_COLUMNS`, sides apart; None from a judge without a reader."""
+    shown: np.ndarray | None = None
+    """(n, 9) probabilities of `vocabulary.EXPRESSIONS` and of none of them, in any pose; None without a reader."""
 
     def __getitem__(self, items: np.ndarray | slice) -> Measurements:
         """Take some of the images."""
-        return Measurements(**{f.name: getattr(self, f.name)[items] for f in dataclasses.fields(self)})
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return Measurements(**{name: x if x is None else x[items] for name, x in values.items()})
 
     def __len__(self) -> int:
         """Count the images."""
@@ -154,4 +160,6 @@ def _named(output: dict[str, np.ndarray]) -> Measurements:
         hair_colour=np.array(vocabulary.HAIR_COLOURS)[output["hair_colour"].argmax(axis=1)],
         age=output["age"].reshape(-1),
         action_units=output["au"],
+        units=output.get("units"),
+        shown=softmax(output["shown"]) if "shown" in output else None,
     )

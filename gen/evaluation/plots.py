@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,6 +18,9 @@ from gen.evaluation.heldout import HeldOut
 from gen.evaluation.judge import Measurements
 from gen.evaluation.trials import Trial
 from gen.evaluation.verification import roc, threshold_at_far
+
+if TYPE_CHECKING:
+    from gen.evaluation.training_value import Value
 
 _BINS = np.linspace(-0.5, 1.0, 61).tolist()
 
@@ -48,6 +52,33 @@ def similarity_plot(path: Path, scores: dict[str, np.ndarray], threshold: float)
     axes.axvline(threshold, color="grey", linestyle=":", label=f"threshold {threshold:.2f}")
     axes.legend(loc="upper left")
     _save(figure, path)
+
+
+def training_value(folder: Path, value: Value) -> None:
+    """Draw the scaling curve, the mixtures, and the accuracy of groups, each a PNG in a folder."""
+    figure, axes = _figure("synthetic pictures, times the renders' number", "accuracy on held-out renders")
+    axes.plot(list(value.scaling), list(value.scaling.values()), marker="o", label="synthetic alone")
+    axes.axhline(value.renders, color="tab:orange", label="renders alone, 1x")
+    axes.axhline(value.both, color="tab:green", linestyle="--", label="both, 1x each")
+    axes.set(xscale="log", ylim=(0, 1))
+    axes.legend(loc="lower right")
+    _save(figure, folder / "scaling.png")
+    figure, axes = _figure("synthetic share of a set of one size", "accuracy on held-out renders")
+    axes.plot(list(value.mixture), list(value.mixture.values()), marker="o")
+    axes.set(ylim=(0, 1))
+    _save(figure, folder / "mixture.png")
+    names = [(axis, group) for axis, own in value.groups.items() for group in own]
+    figure, axes = _figure("accuracy", "", height=1.2 + 0.32 * len(names))
+    for row, (axis, group) in enumerate(reversed(names)):
+        renders, synthetic = value.groups[axis][group]
+        axes.barh(row + 0.2, renders, height=0.35, color="tab:orange", label="renders" if row == 0 else None)
+        axes.barh(
+            row - 0.2, synthetic, height=0.35, color="tab:blue", label="synthetic" if row == 0 else None
+        )
+    axes.set_yticks(range(len(names)), [f"rendered {axis} {group}" for axis, group in reversed(names)])
+    axes.set(xlim=(0, 1))
+    axes.legend(loc="lower left")
+    _save(figure, folder / "groups.png")
 
 
 def bar_plot(path: Path, bars: Sequence[Bar]) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,17 @@ def measure(model: str, data: Path, repeats: int) -> list[Bar]:
     ]
 
 
-def run(model: str, data: Path, sizes: list[int], repeats: int) -> dict[str, Any]:
+def run(
+    model: str, data: Path, sizes: list[int], repeats: int, further: Sequence[str] = ()
+) -> dict[str, Any]:
     """Time batches of each size in a child process: {"seconds": {size: [..]}, "peak_bytes": int}.
+
+    Args:
+        model: "mini", a folder or a hub id.
+        data: folder of the held-out heads.
+        sizes: of the batches.
+        repeats: of single pictures.
+        further: options of the module's command line.
 
     Raises:
         RuntimeError: with the end of the child's error output.
@@ -71,7 +81,7 @@ def run(model: str, data: Path, sizes: list[int], repeats: int) -> dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speed.json"
         command = [sys.executable, "-m", "gen.evaluation.speed", model, str(data), str(out)]
-        command += ["--repeats", str(repeats), "--sizes", *map(str, sizes)]
+        command += ["--repeats", str(repeats), "--sizes", *map(str, sizes), *further]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
@@ -79,20 +89,31 @@ def run(model: str, data: Path, sizes: list[int], repeats: int) -> dict[str, Any
         return json.loads(out.read_text())
 
 
-def benchmark(pipe: Any, reference: Image.Image, sizes: list[int], repeats: int) -> dict[str, list[float]]:
+def run_expression(model: str, data: Path, repeats: int, options: dict[str, float]) -> list[float]:
+    """Seconds of single guided faces of `ExpressionPipeline`, in a child process.
+
+    Raises:
+        RuntimeError: with the end of the child's error output.
+    """
+    return run(model, data, [1], repeats, ["--expression", json.dumps(options)])["seconds"]["1"]
+
+
+def benchmark(
+    pipe: Any, reference: Image.Image, sizes: list[int], repeats: int, **options: Any
+) -> dict[str, list[float]]:
     """Time calls of the pipeline for every batch size, after one short call that is not counted."""
-    pipe(image=reference, prompt=_PROMPT, num_inference_steps=2)
+    pipe(image=reference, prompt=_PROMPT, num_inference_steps=2, **options)
     seconds = {}
     for size in sizes:
         # A large batch is its own average: one run of it is as long as several single ones.
         runs = repeats if size == 1 else max(1, repeats // 3)
-        seconds[str(size)] = [_timed(pipe, reference, size) for _ in range(runs)]
+        seconds[str(size)] = [_timed(pipe, reference, size, options) for _ in range(runs)]
     return seconds
 
 
-def _timed(pipe: Any, reference: Image.Image, size: int) -> float:
+def _timed(pipe: Any, reference: Image.Image, size: int, options: dict[str, Any]) -> float:
     begin = time.perf_counter()
-    pipe(image=[[reference]] * size, prompt=[_PROMPT] * size, num_inference_steps=STEPS)
+    pipe(image=[[reference]] * size, prompt=[_PROMPT] * size, num_inference_steps=STEPS, **options)
     return time.perf_counter() - begin
 
 
@@ -100,6 +121,7 @@ def main() -> None:
     """Time a pipeline and write the record."""
     import torch
 
+    from pipelines.expression.pipeline import ExpressionPipeline
     from pipelines.portrait.pipeline import PortraitPipeline
 
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -108,12 +130,19 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file to write")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, BATCH])
+    parser.add_argument(
+        "--expression", type=json.loads, help="time smiles of ExpressionPipeline, with these arguments (JSON)"
+    )
     arguments = parser.parse_args()
     torch.set_num_threads(THREADS)
-    pipe = PortraitPipeline.from_pretrained(arguments.model)
+    options: dict[str, Any] = {}
+    kind: type[PortraitPipeline] = PortraitPipeline
+    if arguments.expression is not None:
+        kind, options = ExpressionPipeline, {"expression": "happy", **arguments.expression}
+    pipe = kind.from_pretrained(arguments.model)
     pipe.set_progress_bar_config(disable=True)
     reference = Image.fromarray(heldouts.first_reference(arguments.data))
-    seconds = benchmark(pipe, reference, arguments.sizes, arguments.repeats)
+    seconds = benchmark(pipe, reference, arguments.sizes, arguments.repeats, **options)
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

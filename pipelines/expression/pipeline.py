@@ -305,7 +305,7 @@ class ExpressionPipeline(PortraitPipeline):
         extra = arguments.added_conditions(self.unet, pooled, size, count, guidance_scale, device)
         if semantic_scale > 0 and guide is None:
             names = [name for name in expressions for _ in range(copies)]
-            guide = ExpressionGuide(self._guide_network(), names, values, specified)
+            guide = ExpressionGuide(self.load_guide(), names, values, specified)
 
         # 4. Denoise; from `semantic_start` on, correct the conditions before each step.
         self._num_timesteps = len(times)
@@ -419,7 +419,8 @@ class ExpressionPipeline(PortraitPipeline):
         shift = self.vae.config.get("shift_factor") or 0.0
         return (latents - shift) * self.vae.config.scaling_factor
 
-    def _guide_network(self) -> torch.nn.Module:
+    def load_guide(self) -> torch.nn.Module:
+        """Return what reads faces for semantic guidance, on the pipeline's device."""
         if self.guide_network is None:
             self.guide_network = PerceptionNet.load(weights.bundled("perception"))
         return self.guide_network.to(self._execution_device)
