@@ -15,6 +15,7 @@ from torch.nn import functional
 import weights
 from faces import alignment, vocabulary
 from faces.backends import FaceBackend, create_backend
+from faces.conventions import LandmarkAdapter
 from faces.detection import MIN_FACE, Detection, overlap
 from faces.images import ImageError, ImageSource, describe, open_image
 from faces.networks import network_input
@@ -45,7 +46,9 @@ class FaceAnalysis(FaceReading):
     """0..1: the detector's certainty times the share of the face's outline that parses as face, times the
     network's belief that there is a face."""
     landmarks: np.ndarray
-    """68 points in pixels of the picture, (68, 2) float32."""
+    """68 points in pixels of the picture, (68, 2) float32: points of the head, seen through it where it turns."""
+    outline_landmarks: np.ndarray | None
+    """The same as people annotate them, the jaw on the visible outline; None without an adapter."""
     aligned: np.ndarray
     """The canonical frame, (S, S, 3) uint8."""
     parsing: np.ndarray
@@ -74,15 +77,22 @@ class FaceAnalyzer:
         finder: what says where faces are.
         size: side of the canonical frame in pixels.
         embedder: what tells people apart; None leaves `embedding` out.
+        outline: brings landmarks to the visible outline; None leaves `outline_landmarks` out.
     """
 
     def __init__(
-        self, network: PerceptionNet, finder: FaceBackend, size: int = 128, embedder: FaceTower | None = None
+        self,
+        network: PerceptionNet,
+        finder: FaceBackend,
+        size: int = 128,
+        embedder: FaceTower | None = None,
+        outline: LandmarkAdapter | None = None,
     ) -> None:
         self.network = network
         self.finder = finder
         self.size = size
         self.embedder = embedder
+        self.outline = outline
 
     @classmethod
     def from_pretrained(
@@ -97,7 +107,7 @@ class FaceAnalyzer:
         """Load the bundled networks ("mini") or those of a folder.
 
         Args:
-            source: "mini", or a folder with config and weights, and perhaps a folder `recognizer` in it.
+            source: "mini", or a folder with config and weights, and perhaps folders `recognizer` and `outline` in it.
             backend: what finds faces, a key of `faces.backends.BACKENDS`.
             size: side of the canonical frame in pixels.
             device: where the network runs.
@@ -111,7 +121,8 @@ class FaceAnalyzer:
         network = PerceptionNet.load(folder).to(device).eval()
         recognizer = (weights.bundled("mini") if source == "mini" else folder) / "recognizer"
         embedder = FaceTower.load(recognizer).to(device) if recognizer.is_dir() else None
-        return cls(network, create_backend(backend, **options), size, embedder)
+        outline = LandmarkAdapter.load(folder / "outline") if (folder / "outline").is_dir() else None
+        return cls(network, create_backend(backend, **options), size, embedder, outline)
 
     def __call__(self, image: ImageSource, *, name: str | None = None) -> list[FaceAnalysis]:
         """Analyze every face of a picture, largest first; an empty list when there is none.
@@ -197,6 +208,8 @@ class FaceAnalyzer:
             batch = frames[start : start + _BATCH]
             out = self._look(batch, None)
             out["landmarks"] = out["landmarks"] * frames.shape[1]
+            if self.outline is not None:
+                out["outline"] = self.outline.convert(out["landmarks"])
             out["landmark_sigma"] = np.exp(out.pop("landmarks_log_sigma")) * frames.shape[1]
             if self.embedder is not None:
                 out["embedding"] = self._embed(batch)
@@ -244,7 +257,11 @@ def _analysis(
 ) -> FaceAnalysis:
     """Assemble the record from what was measured in the frame."""
     points, parsing = raw["landmarks"], raw["parsing"]
-    landmarks = alignment.transform_points(points, alignment.invert(matrix)).astype(np.float32)
+    to_picture = alignment.invert(matrix)
+    landmarks = alignment.transform_points(points, to_picture).astype(np.float32)
+    outline = None
+    if "outline" in raw:
+        outline = alignment.transform_points(raw["outline"], to_picture).astype(np.float32)
     box = np.concatenate([landmarks.min(0), landmarks.max(0)])
     turn = float(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
     presence = float(sigmoid(raw["presence"])[0])
@@ -252,6 +269,7 @@ def _analysis(
         box=box,
         score=score * face_share(points, parsing) * presence,
         landmarks=landmarks,
+        outline_landmarks=outline,
         aligned=aligned,
         parsing=parsing,
         matrix=matrix,

@@ -10,6 +10,7 @@ import torch
 
 from faces import metrics, vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
+from faces.head.landmarks import snap_to_outline
 from faces.head.study import is_compound
 from gen.evaluation import exam
 from gen.evaluation.bars import RENDERS, Bar, Settings
@@ -22,6 +23,7 @@ QUICK = 3
 SECOND = "second look: other shading, shapes, blur, noise, JPEG"
 THREADS, REPEATS = 2, 30
 MILLISECONDS, MEGABYTES = 60.0, 12.0
+_TURNED = 30
 Score = Callable[[np.ndarray], float]
 
 
@@ -55,6 +57,8 @@ def score(truth: Exam, found: list[FaceAnalysis], domain: str) -> list[Bar]:
         *_units(truth, found, shuffled, domain),
         *_expressions(truth, found, shuffled, domain),
     ]
+    if found[0].outline_landmarks is not None:
+        lines.append(_outline(truth, found, domain))
     if found[0].embedding is not None:
         lines.append(_identity(truth, found, domain))
     return lines
@@ -137,6 +141,23 @@ def _expressions(truth: Exam, found: list[FaceAnalysis], shuffled: np.ndarray, d
             float(metrics.auroc(open_set[shuffled][basic | compound], compound[basic | compound])),
         ),
     ]  # fmt: skip
+
+
+def _outline(truth: Exam, found: list[FaceAnalysis], domain: str) -> Bar:
+    """Does the adapter bring jaws of turned heads to the outline, as people annotate them?"""
+    turned = np.abs(truth.pose[:, 0]) >= _TURNED
+    asked = truth[turned]
+    pairs = zip(asked.landmarks, asked.parsing, strict=True)
+    wanted = np.stack([snap_to_outline(points, labels) for points, labels in pairs])
+    chosen = [face for face, one in zip(found, turned, strict=True) if one]
+    plain = metrics.landmark_error(np.stack([face.landmarks for face in chosen]), wanted)
+    adapted = metrics.landmark_error(
+        np.stack([face.outline_landmarks for face in chosen if face.outline_landmarks is not None]), wanted
+    )
+    return _bar(
+        f"outline error of heads turned by {_TURNED} degrees and more, adapted over plain",
+        lambda rows: adapted[rows].mean() / plain[rows].mean(), 0.6, "<=", asked, domain, 1.0,
+    )  # fmt: skip
 
 
 def _identity(truth: Exam, found: list[FaceAnalysis], domain: str) -> Bar:

@@ -56,7 +56,7 @@ def perfect(wanted: Exam, row: int) -> FaceAnalysis:
         expression[labels["expression"]] = 0.993
     person = np.random.default_rng(int(labels["identity_id"][1:])).normal(size=32)
     return FaceAnalysis(
-        box=np.zeros(4), score=1.0, landmarks=wanted.landmarks[row], aligned=wanted.images[row],
+        box=np.zeros(4), score=1.0, landmarks=wanted.landmarks[row], outline_landmarks=None, aligned=wanted.images[row],
         parsing=wanted.parsing[row], matrix=np.eye(2, 3), landmark_sigma=np.ones(68), pose=wanted.pose[row],
         action_units={name: labels["au"][name] for name in vocabulary.UNIT_COLUMNS}, expression=expression,
         open_set=float(is_compound(labels["au"])), valence=0.0, arousal=0.0, age=np.full(len(AGE_CENTRES), 1.0),
