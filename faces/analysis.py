@@ -20,7 +20,7 @@ from faces.detection import MIN_FACE, Detection, overlap
 from faces.images import ImageError, ImageSource, describe, open_image
 from faces.networks import network_input
 from faces.perception import PerceptionNet
-from faces.readings import FaceReading, read, sigmoid
+from faces.readings import Calibration, FaceReading, read, sigmoid
 from faces.tower import FaceTower
 
 _BOX_CENTRE, _BOX_SIDE = (0.5, 0.52), 0.59
@@ -93,6 +93,7 @@ class FaceAnalyzer:
         self.size = size
         self.embedder = embedder
         self.outline = outline
+        self._calibration = Calibration(**(network.config.get("calibration") or {}))
 
     @classmethod
     def from_pretrained(
@@ -168,7 +169,7 @@ class FaceAnalyzer:
         if frames.ndim != 4 or frames.shape[1] != frames.shape[2] or frames.dtype != np.uint8:
             raise ValueError(f"frames {frames.dtype} of shape {frames.shape}, expected uint8 (n, S, S, 3)")
         return [
-            _analysis(raw, frame, np.eye(2, 3), 1.0)
+            _analysis(raw, frame, np.eye(2, 3), 1.0, self._calibration)
             for frame, raw in zip(frames, self._measure(frames), strict=True)
         ]
 
@@ -181,7 +182,7 @@ class FaceAnalyzer:
         if not _FRAME_TO_BOX[0] <= side / found.side <= _FRAME_TO_BOX[1]:
             return None
         aligned = alignment.warp(pixels, matrix, (self.size, self.size))
-        face = _analysis(self._measure(aligned[None])[0], aligned, matrix, found.score)
+        face = _analysis(self._measure(aligned[None])[0], aligned, matrix, found.score, self._calibration)
         return face if face.score >= _LEAST_FACE * found.score else None
 
     def _refined(self, pixels: np.ndarray, found: Detection) -> np.ndarray:
@@ -253,7 +254,11 @@ def loose_matrix(found: Detection, size: int) -> np.ndarray:
 
 
 def _analysis(
-    raw: dict[str, np.ndarray], aligned: np.ndarray, matrix: np.ndarray, score: float
+    raw: dict[str, np.ndarray],
+    aligned: np.ndarray,
+    matrix: np.ndarray,
+    score: float,
+    calibration: Calibration,
 ) -> FaceAnalysis:
     """Assemble the record from what was measured in the frame."""
     points, parsing = raw["landmarks"], raw["parsing"]
@@ -273,7 +278,7 @@ def _analysis(
         aligned=aligned,
         parsing=parsing,
         matrix=matrix,
-        **read(raw, alignment.scale_of(matrix), turn, raw.get("embedding")),
+        **read(raw, alignment.scale_of(matrix), turn, raw.get("embedding"), calibration),
     )
 
 

@@ -57,6 +57,7 @@ class PerceptionNet(FaceNetwork):
         layers: of the decoder.
         heads: of its attention.
         tasks: name -> (queries, kind of answer).
+        calibration: what `train.calibrate` fitted; see `faces.readings.Calibration`.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class PerceptionNet(FaceNetwork):
         layers: int = 2,
         heads: int = 4,
         tasks: Mapping[str, Any] = TASKS,
+        calibration: Mapping[str, float] | None = None,
     ) -> None:
         widths, depths = list(widths), list(depths)
         tasks = {name: [int(count), str(kind)] for name, (count, kind) in tasks.items()}
         super().__init__(
-            size=size, widths=widths, depths=depths, width=width, layers=layers, heads=heads, tasks=tasks
-        )
+            size=size, widths=widths, depths=depths, width=width, layers=layers, heads=heads, tasks=tasks,
+            calibration=calibration,
+        )  # fmt: skip
         self.size, self.tasks = size, tasks
         self.encoder = nn.ModuleList(
             nn.Sequential(halving(a, b), *(Residual(b) for _ in range(count)))

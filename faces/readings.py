@@ -8,12 +8,25 @@ from typing import Any
 import numpy as np
 
 from faces import vocabulary
+from faces.openset import basic_distance
 from faces.perception import AGE_CENTRES, ATTRIBUTES
 
 _POSE_UNIT = 45.0
 """Degrees to one unit of the network's answer."""
 _AGE_SURE = 12.0
 """Years; a distribution that is wider says nothing, and `age_years` abstains."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Calibration:
+    """How answers become probabilities, fitted on faces that training did not show (`train.calibrate`)."""
+
+    temperature: float = 1.0
+    """Of the expressions (Guo et al. 2017, section 4.2)."""
+    open_set_centre: float = 1.0
+    """`basic_distance` of a face that is as likely one of the basic expressions as none."""
+    open_set_width: float = 0.2
+    """Of the logistic curve about it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -29,7 +42,7 @@ class FaceReading:
     expression: dict[str, float]
     """Probability of each of `vocabulary.EXPRESSIONS`, given that it is one of them."""
     open_set: float
-    """0..1: how likely it is none of them, such as two at once."""
+    """0..1: how likely it is none of them, such as two at once; from the distance of its action units."""
     valence: float
     """-1 unpleasant .. 1 pleasant, as the face shows it."""
     arousal: float
@@ -65,25 +78,31 @@ class FaceReading:
 
 
 def read(
-    raw: dict[str, np.ndarray], scale: float, turn: float, embedding: np.ndarray | None
+    raw: dict[str, np.ndarray],
+    scale: float,
+    turn: float,
+    embedding: np.ndarray | None,
+    calibration: Calibration = Calibration(),  # noqa: B008 - immutable
 ) -> dict[str, Any]:
     """Turn the network's answers for one face into the fields of `FaceReading`.
 
     Args:
-        raw: answers of `PerceptionNet` without batch; `landmarks_log_sigma` in pixels of the frame already.
+        raw: answers of `PerceptionNet` without batch; `landmark_sigma` in pixels of the frame already.
         scale: pixels of the frame to one of the picture.
         turn: degrees by which the frame turns the picture clockwise.
         embedding: of the face, or None.
+        calibration: of the network.
     """
     pose = raw["pose"] * _POSE_UNIT - np.array([0.0, 0.0, turn], np.float32)
     valence, arousal = np.clip(raw["valence_arousal"], -1, 1)
     units = np.clip(raw["action_units"], 0, None)
+    beyond = (basic_distance(units[None])[0] - calibration.open_set_centre) / calibration.open_set_width
     return {
         "landmark_sigma": raw["landmark_sigma"] / scale,
         "pose": pose.astype(np.float32),
         "action_units": _named(vocabulary.UNIT_COLUMNS, units),
-        "expression": _named(vocabulary.EXPRESSIONS, softmax(raw["expression"])),
-        "open_set": float(sigmoid(raw["open_set"])[0]),
+        "expression": _named(vocabulary.EXPRESSIONS, softmax(raw["expression"] / calibration.temperature)),
+        "open_set": float(sigmoid(np.array(beyond))),
         "valence": float(valence),
         "arousal": float(arousal),
         "age": softmax(raw["age"]),

@@ -130,7 +130,9 @@ def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
 def _coloured(parsing: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Label map over its frame, every class in a colour of its own."""
     hues = (np.arange(len(vocabulary.PARSING)) * 67 % 180).astype(np.uint8)
-    palette = cv2.cvtColor(np.stack([hues, hues * 0 + 200, hues * 0 + 230], axis=-1)[None], cv2.COLOR_HSV2RGB)[0]
+    palette = cv2.cvtColor(
+        np.stack([hues, hues * 0 + 200, hues * 0 + 230], axis=-1)[None], cv2.COLOR_HSV2RGB
+    )[0]
     palette[0] = (235, 235, 235)
     return (0.35 * frame + 0.65 * palette[parsing]).astype(np.uint8)
 
@@ -146,7 +148,9 @@ def main() -> None:
     """Command line of the module."""
     parser = argparse.ArgumentParser(description="Make the pictures of the documentation.")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
-    parser.add_argument("--photo", type=Path, help="a photograph to read; scikit-image's astronaut by default")
+    parser.add_argument(
+        "--photo", type=Path, help="a photograph to read; scikit-image's astronaut by default"
+    )
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     analyzer = FaceAnalyzer.from_pretrained("mini")

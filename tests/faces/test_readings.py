@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 
 from faces import vocabulary
+from faces.head.expression import PROTOTYPES
+from faces.head.spec import full_action_units
+from faces.openset import basic_distance
 from faces.perception import AGE_CENTRES, TASKS
-from faces.readings import FaceReading, read, sigmoid, softmax
+from faces.readings import Calibration, FaceReading, read, sigmoid, softmax
 
 
 def raw(**changed: np.ndarray) -> dict[str, np.ndarray]:
@@ -31,11 +34,41 @@ def test_units_are_named_and_never_negative():
     assert min(face.action_units.values()) == 0
 
 
+def units_of(**shown: float) -> np.ndarray:
+    values = full_action_units(shown)
+    return np.array([values[name] for name in vocabulary.UNIT_COLUMNS], np.float32)
+
+
 def test_the_top_expression_gives_way_to_none_of_them():
     logits = np.zeros(8, np.float32)
-    logits[vocabulary.EXPRESSIONS.index("fear")] = 3
-    assert reading(expression=logits, open_set=np.array([-4.0])).top_expression == "fear"
-    assert reading(expression=logits, open_set=np.array([4.0])).top_expression == vocabulary.MIXED
+    logits[vocabulary.EXPRESSIONS.index("happy")] = 3
+    typical = units_of(**PROTOTYPES["happy"])
+    assert reading(expression=logits, action_units=typical).top_expression == "happy"
+    both = np.maximum(typical, units_of(**PROTOTYPES["surprise"]))
+    assert reading(expression=logits, action_units=both).top_expression == vocabulary.MIXED
+
+
+def test_distance_to_the_basic_expressions():
+    table = np.stack([units_of(**units) for units in PROTOTYPES.values()])
+    np.testing.assert_allclose(basic_distance(table), 0, atol=1e-6)
+    np.testing.assert_allclose(basic_distance(0.7 * table), 0, atol=1e-6)
+    assert basic_distance(units_of(AU18=0.9)[None])[0] == pytest.approx(0.9, abs=1e-6)
+
+
+def test_temperature_softens_and_the_centre_decides():
+    logits = np.zeros(8, np.float32)
+    logits[0] = 2
+    sharp, soft = (
+        FaceReading(**read(raw(expression=logits), 1, 0, None, Calibration(temperature=t))).expression[
+            "neutral"
+        ]
+        for t in (0.5, 4.0)
+    )
+    assert sharp > 0.85 > 0.3 > soft
+    far = raw(action_units=units_of(AU18=0.9))
+    assert FaceReading(**read(far, 1, 0, None, Calibration(open_set_centre=0.9))).open_set == pytest.approx(
+        0.5
+    )
 
 
 def test_age_abstains_when_it_is_wide():

@@ -103,6 +103,12 @@ def unit_table(labels: list[dict[str, Any]]) -> np.ndarray:
     return np.array([[row["au"][unit] for unit in vocabulary.UNIT_COLUMNS] for row in labels], np.float32)
 
 
+def unit_weights(units: np.ndarray) -> np.ndarray:
+    """Weight of each column of (n, units) in a squared error, mean 1: rare action units count like frequent ones."""
+    weights = 1 / np.maximum(units.var(axis=0), 1e-4)
+    return (weights / weights.mean()).astype(np.float32)
+
+
 def _unflatten(row: dict[str, Any]) -> dict[str, Any]:
     return {
         key: json.loads(value) if key in {"au", "gaze", "makeup", "marks"} else value

@@ -96,9 +96,7 @@ class CalibratorTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Cross-entropy."""
         logits = model(batch["features"], batch["attention"])
-        loss = functional.cross_entropy(
-            logits, batch["expression"], label_smoothing=self.config.smoothing
-        )
+        loss = functional.cross_entropy(logits, batch["expression"], label_smoothing=self.config.smoothing)
         return loss, {"entropy": loss.detach()}
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:

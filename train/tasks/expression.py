@@ -19,6 +19,7 @@ from faces.head.expression import PROTOTYPES
 from faces.perception import PerceptionNet
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
 from pipelines.portrait.attention import AdapterContext, IdentityContext, install_adapter
+from pipelines.portrait.pipeline import PortraitPipeline
 from train.draws import Draws
 from train.grid import save_grid
 from train.tasks.portrait import PortraitConfig, PortraitTask
@@ -112,6 +113,12 @@ class ExpressionTask(PortraitTask):
         read = self.teacher(self._decode(estimate[rows]), ("action_units",))["action_units"].float()
         known = batch["specified"][rows].float()
         return ((read - batch["units"][rows]).square() * known).sum() / known.sum().clamp(min=1)
+
+    def assemble(self, model: Any) -> PortraitPipeline:
+        """The portrait pipeline around the model, with the adapter in place."""
+        pipe = super().assemble(model)  # it takes the attention of the denoiser for itself
+        install_adapter(model["unet"], BRANCH, model["adapter"].attention)
+        return pipe
 
     def _frozen(self) -> list[nn.Module]:
         return [*super()._frozen(), *([self.teacher] if self.teacher is not None else [])]

@@ -15,7 +15,7 @@ from torch.nn import functional
 from faces import metrics, vocabulary
 from faces.networks import JudgeNet, network_input
 from train.augment import appearance, erase, jitter_matrix
-from train.data.heads import IGNORED, HeadArrays, attribute_arrays, unit_table
+from train.data.heads import IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.draws import Draws
 from train.tasks import Task
 from train.tasks.judge import JudgeTask, look
@@ -48,6 +48,7 @@ class JudgeReaderTask(Task):
         super().__init__(config)
         self._units: np.ndarray = np.zeros((0, 0))
         self._classes: np.ndarray = np.zeros(0)
+        self._unit_weights = torch.ones(len(vocabulary.UNIT_COLUMNS))
 
     def build(self) -> nn.Module:
         """Return the judge with everything but the reader frozen."""
@@ -63,6 +64,7 @@ class JudgeReaderTask(Task):
         """Return the heads with what the branch reads."""
         heads = HeadArrays(self.config.shards)
         self._units, self._classes = unit_table(heads.labels), shown_classes(heads.labels)
+        self._unit_weights = torch.from_numpy(unit_weights(self._units))
         return heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -79,7 +81,8 @@ class JudgeReaderTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Squared error of the units and cross-entropy of what is shown."""
         out = self._read(model, network_input(batch["image"]))
-        units = (out["units"].float() - batch["units"]).square().mean()
+        weights = self._unit_weights.to(out["units"].device)
+        units = ((out["units"].float() - batch["units"]).square() * weights).mean()
         shown = functional.cross_entropy(out["shown"].float(), batch["shown"])
         return self.config.unit_weight * units + shown, {"units": units.detach(), "shown": shown.detach()}
 

@@ -18,7 +18,7 @@ from faces.head.spec import full_action_units
 from faces.networks import network_input
 from faces.perception import AGE_CENTRES, PerceptionNet
 from train.augment import jitter_matrix
-from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table
+from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.degrade import Preset, degrade, texture
 from train.draws import Draws
 from train.tasks import Task
@@ -60,6 +60,7 @@ class PerceptionTask(Task):
     def __init__(self, config: PerceptionConfig) -> None:
         super().__init__(config)
         self._labels: dict[str, np.ndarray] = {}
+        self._unit_weights = torch.ones(len(vocabulary.UNIT_COLUMNS))
 
     def build(self) -> nn.Module:
         """Return the network, and a log-variance for each part of the loss."""
@@ -71,6 +72,7 @@ class PerceptionTask(Task):
         """Return the heads with their labels as arrays."""
         heads = HeadArrays(self.config.shards)
         self._labels = study_labels(heads.labels)
+        self._unit_weights = torch.from_numpy(unit_weights(self._labels["units"]))
         return heads
 
     def sample(self, dataset: HeadArrays, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -156,7 +158,10 @@ class PerceptionTask(Task):
                 face[:, None, None],
             ),
             "overlap": _dice(out["parsing"][face], batch["parsing"][face]),
-            "action_units": _mean((out["action_units"] - batch["units"]).square(), face[:, None]),
+            "action_units": _mean(
+                (out["action_units"] - batch["units"]).square() * self._unit_weights.to(points.device),
+                face[:, None],
+            ),
             "expression": _mean(
                 functional.cross_entropy(
                     out["expression"], batch["expression"], ignore_index=IGNORED, reduction="none"
