@@ -10,6 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
+
+from tests.train.heads import write_shards
+from train.tasks.encoder import EncoderConfig, EncoderTask
+from train.tasks.vae import VaeConfig, VaeTask
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -41,3 +46,25 @@ def run_toy(tmp_path):
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def shards(tmp_path_factory) -> Path:
+    """Four people in two pictures each."""
+    return write_shards(tmp_path_factory.mktemp("heads"))
+
+
+@pytest.fixture(scope="session")
+def frozen_parts(shards, tmp_path_factory) -> dict[str, Path]:
+    """An autoencoder and an image encoder, untrained and small."""
+    folder = tmp_path_factory.mktemp("parts")
+    torch.manual_seed(0)
+    vae = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
+    vae.export(vae.build(), folder / "vae")
+    encoder = EncoderTask(
+        EncoderConfig(
+            shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32), traits="sliders"
+        )
+    )
+    encoder.export(encoder.build(), folder / "encoder")
+    return {"vae": folder / "vae", "image_encoder": folder / "encoder"}

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import json
-import tarfile
-
 import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL
-from PIL import Image
-from torch.utils.data import default_collate
 
-from faces.captions import caption
-from faces.head.dataset import _write_parquet
-from faces.head.sampler import HeadSampler
 from faces.networks import JudgeNet
 from faces.perception import PerceptionNet
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.pipeline import PortraitPipeline
+from tests.train.heads import SIZE, one_loss, reached
 from train.data.heads import HeadArrays
 from train.data.portraits import mirrored_labels, part_masks, reference_side
-from train.draws import Draws
 from train.latent_age import LatentAge, wanted_years
 from train.margin import AngularMargin, contrastive, verification
 from train.tasks.age import AgeConfig, AgeTask
@@ -33,68 +24,11 @@ from train.tasks.perception import PerceptionConfig, PerceptionTask
 from train.tasks.portrait import PortraitConfig, PortraitTask
 from train.tasks.vae import FaceLooks, VaeConfig, VaeTask, structural_similarity
 
-SIZE = 128
-
-
-@pytest.fixture(scope="module")
-def shards(tmp_path_factory):
-    """Four people in two pictures each: noise for pictures, real labels."""
-    folder = tmp_path_factory.mktemp("heads")
-    sampler = HeadSampler(3, [f"nose/nose-{name}|incr" for name in "abcd"], np.arange(50, 90))
-    rng = np.random.default_rng(0)
-    rows = []
-    with tarfile.open(folder / "heads-00000.tar", "w") as tar:
-        for index in range(8):
-            spec = sampler.spec(*divmod(index, 2))
-            row = {"key": f"0003_{index:07d}", **spec.labels()}
-            row["caption"] = caption(row, rng)
-            rows.append(row)
-            landmarks = io.BytesIO()
-            np.save(landmarks, rng.uniform(30, 98, (68, 2)).astype(np.float32))
-            parsing = np.zeros((SIZE, SIZE), np.uint8)
-            parsing[30:100, 30:100], parsing[50:56, 45:55], parsing[60:75, 58:70] = 1, 4, 10
-            for extension, content in {
-                "png": _png(rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)),
-                "parsing.png": _png(parsing),
-                "landmarks.npy": landmarks.getvalue(),
-                "json": json.dumps(row).encode(),
-                "spec.json": spec.model_dump_json().encode(),
-            }.items():
-                member = tarfile.TarInfo(f"{row['key']}.{extension}")
-                member.size = len(content)
-                tar.addfile(member, io.BytesIO(content))
-    _write_parquet(folder / "heads-00000.parquet", rows)
-    (folder / "heads-00000.json").write_text(json.dumps({"count": 8, "sha256": "made up"}))
-    return folder
-
-
-def _png(array):
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "png")
-    return buffer.getvalue()
-
-
-def _one_loss(task, count=4, step=0):
-    torch.manual_seed(0)
-    model, data = task.build(), task.dataset()
-    batch = default_collate(
-        [task.sample(data, index, np.random.default_rng(index)) for index in range(count)]
-    )
-    loss, metrics = task.loss(model, batch, Draws(0, range(count), step))
-    loss.backward()
-    assert torch.isfinite(loss)
-    assert all(torch.isfinite(value) for value in metrics.values())
-    return model, data
-
-
-def _reached(module):
-    return {name for name, p in module.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
-
 
 def test_vae_trains_both_halves_and_exports_its_latent_statistics(shards, tmp_path):
     task = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
-    model, _ = _one_loss(task)
-    assert {name.split(".")[0] for name in _reached(model["vae"])} >= {"encoder", "decoder"}
+    model, _ = one_loss(task)
+    assert {name.split(".")[0] for name in reached(model["vae"])} >= {"encoder", "decoder"}
     task.export(model, tmp_path)
     loaded = PatchAutoencoderKL.from_pretrained(tmp_path)
     assert len(loaded.config.latents_std) == 12
@@ -103,10 +37,10 @@ def test_vae_trains_both_halves_and_exports_its_latent_statistics(shards, tmp_pa
 
 def test_adversary_leaves_the_encoder_alone(shards):
     task = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16), adversarial_weight=0.1))
-    model, _ = _one_loss(task)
-    assert not _reached(model["vae"].encoder)
-    assert _reached(model["vae"].decoder)
-    assert _reached(model["adversary"])
+    model, _ = one_loss(task)
+    assert not reached(model["vae"].encoder)
+    assert reached(model["vae"].decoder)
+    assert reached(model["adversary"])
 
 
 def test_structural_similarity_knows_equal_from_other():
@@ -130,8 +64,8 @@ def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
             pair_steps=0,
         )
     )
-    model, data = _one_loss(task, count=8)
-    assert {"tower", "margin", "traits", "own_traits"} <= {name.split(".")[0] for name in _reached(model)}
+    model, data = one_loss(task, count=8)
+    assert {"tower", "margin", "traits", "own_traits"} <= {name.split(".")[0] for name in reached(model)}
     task.export(model, tmp_path)
     tower = FaceEncoder.from_pretrained(tmp_path)
     assert tower.config.projection_dim == 32
@@ -157,11 +91,11 @@ def test_face_networks_train_and_load(shards, tmp_path, task, network):
     from dataclasses import replace
 
     task = type(task)(replace(task.config, shards=shards, heldout=shards))
-    model, _ = _one_loss(task)
-    assert len(_reached(model)) > 10
+    model, _ = one_loss(task)
+    assert len(reached(model)) > 10
     task.export(model, tmp_path)
     loaded = network.load(tmp_path)
-    trained = model if isinstance(model, network) else model["judge"]
+    trained = model["judge" if network is JudgeNet else "net"]
     for name, value in trained.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], value, atol=2e-3, rtol=2e-3)
 
@@ -172,21 +106,6 @@ def test_face_network_refuses_another_class(tmp_path):
         JudgeNet.load(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def frozen_parts(shards, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("parts")
-    torch.manual_seed(0)
-    vae = VaeTask(VaeConfig(shards=shards, heldout=shards, channels=(8, 16)))
-    vae.export(vae.build(), folder / "vae")
-    encoder = EncoderTask(
-        EncoderConfig(
-            shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32), traits="sliders"
-        )
-    )
-    encoder.export(encoder.build(), folder / "encoder")
-    return {"vae": folder / "vae", "image_encoder": folder / "encoder"}
-
-
 def _portrait_task(shards, parts, **changes):
     sizes = {"channels": (32, 64), "text_width": 64, "text_layers": 1, "id_tokens": 2}
     return PortraitTask(PortraitConfig(shards=shards, heldout=shards, **parts, **(sizes | changes)))
@@ -194,11 +113,11 @@ def _portrait_task(shards, parts, **changes):
 
 def test_portrait_trains_all_its_parts_and_exports_a_pipeline(shards, frozen_parts, tmp_path):
     task = _portrait_task(shards, frozen_parts)
-    model, _ = _one_loss(task, count=8)
-    reached = _reached(model)
-    assert {"text_encoder", "unet", "conditioner"} <= {name.split(".")[0] for name in reached}
-    assert any("to_k_ip" in name for name in reached)
-    assert any("fuse_module" in name for name in reached)
+    model, _ = one_loss(task, count=8)
+    parts = reached(model)
+    assert {"text_encoder", "unet", "conditioner"} <= {name.split(".")[0] for name in parts}
+    assert any("to_k_ip" in name for name in parts)
+    assert any("fuse_module" in name for name in parts)
     task.export(model, tmp_path)
     pipe = PortraitPipeline.from_pretrained(tmp_path)
     assert isinstance(pipe.vae, AutoencoderKL)
@@ -315,18 +234,18 @@ def test_vae_learns_from_what_the_encoder_sees(shards, frozen_parts):
     task = VaeTask(
         VaeConfig(shards=shards, heldout=shards, channels=(8, 16), perceptual=frozen_parts["image_encoder"])
     )
-    model, _ = _one_loss(task)
-    assert _reached(model["vae"].encoder) and _reached(model["vae"].decoder)
-    assert not _reached(task._looks)
+    model, _ = one_loss(task)
+    assert reached(model["vae"].encoder) and reached(model["vae"].decoder)
+    assert not reached(task._looks)
 
 
 def test_likeness_reaches_the_denoiser_and_not_the_networks_that_look(shards, frozen_parts):
     task = _portrait_task(
         shards, frozen_parts, likeness_weight=1.0, likeness_share=1.0, both_drop=0.0, identity_drop=0.0
     )
-    model, data = _one_loss(task, count=8)
-    assert _reached(model["unet"])
-    assert not _reached(task.vae) and not _reached(task.image_encoder)
+    model, data = one_loss(task, count=8)
+    assert reached(model["unet"])
+    assert not reached(task.vae) and not reached(task.image_encoder)
     wanted = torch.nn.functional.normalize(torch.randn(4, 32), dim=1)
     clean, usable = torch.randn(4, 12, 16, 16), torch.tensor([True, False, True, False])
     assert 0 < task._distance(clean, usable, wanted) < 2
@@ -367,15 +286,15 @@ def test_references_of_another_age_band_are_preferred(shards, frozen_parts):
 
 def test_age_critic_learns_years_and_is_loaded_by_the_portrait_task(shards, frozen_parts, tmp_path):
     task = AgeTask(AgeConfig(shards=shards, heldout=shards, vae=frozen_parts["vae"], width=8))
-    model, _ = _one_loss(task)
-    assert len(_reached(model)) == len(list(model.parameters()))
+    model, _ = one_loss(task)
+    assert len(reached(model)) == len(list(model.parameters()))
     task.export(model, tmp_path)
     critic = LatentAge.load(tmp_path)
     assert critic(torch.zeros(2, 12, 16, 16)).shape == (2,)
 
     portrait = _portrait_task(shards, frozen_parts, age_critic=tmp_path, age_weight=1.0)
-    model, _ = _one_loss(portrait, count=8)
-    assert _reached(model["unet"]) and not _reached(portrait.age_critic)
+    model, _ = one_loss(portrait, count=8)
+    assert reached(model["unet"]) and not reached(portrait.age_critic)
 
 
 def test_years_outside_a_range_are_counted_in_decades():
