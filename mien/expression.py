@@ -1,0 +1,100 @@
+"""What `mien expression` does: a face, of a person or of nobody, with an expression, as files with provenance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mien.portrait import model_digest, model_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExpressionRequest:
+    """What is asked for."""
+
+    prompt: str
+    references: tuple[Path, ...] = ()
+    """Pictures of one person; none draws nobody in particular."""
+    expression: str | None = None
+    units: str = ""
+    """As "AU12=0.8,AU4L=0.3"; units that are not named stay free."""
+    intensity: float = 1.0
+    semantic: float = 0.0
+    """Strength of semantic guidance."""
+    out: Path = Path("expression.png")
+    count: int = 1
+    steps: int = 20
+    seed: int = 0
+    """Of the first picture; the next ones use the numbers that follow."""
+    model: str = "mini"
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what the command line cannot."""
+        if self.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+            raise ValueError(f"{self.out}: the suffix tells the format, permitted: .png .jpg .jpeg .webp")
+        missing = [str(path) for path in self.references if not path.is_file()]
+        if missing:
+            raise FileNotFoundError(f"{', '.join(missing)}: no such picture")
+        parse_units(self.units)
+
+    def files(self) -> list[Path]:
+        """Return the file of each picture."""
+        if self.count == 1:
+            return [self.out]
+        return [self.out.with_stem(f"{self.out.stem}-{number}") for number in range(1, self.count + 1)]
+
+
+def parse_units(text: str) -> dict[str, float]:
+    """Read "AU12=0.8,AU4L=0.3"; raises ValueError that names the piece that is none."""
+    units = {}
+    for piece in filter(None, (piece.strip() for piece in text.split(","))):
+        name, _, value = piece.partition("=")
+        try:
+            units[name.strip().upper()] = float(value)
+        except ValueError:
+            raise ValueError(f"units: '{piece}' is not NAME=NUMBER, such as AU12=0.8") from None
+    return units
+
+
+def make(request: ExpressionRequest) -> list[dict[str, Any]]:
+    """Make and save the pictures; return a row of facts for each."""
+    import torch
+
+    from faces.provenance import Provenance, prompt_hash, save_image
+    from pipelines.device import best_device
+    from pipelines.expression.pipeline import ExpressionPipeline
+
+    pipe = ExpressionPipeline.from_pretrained(request.model).to(request.device or best_device())
+    seeds = [request.seed + number for number in range(request.count)]
+    units = parse_units(request.units)
+    output: Any = pipe(
+        image=[str(path) for path in request.references] or None,
+        prompt=request.prompt,
+        action_units=units or None,
+        expression=request.expression,
+        intensity=request.intensity,
+        semantic_scale=request.semantic,
+        num_images_per_prompt=request.count,
+        num_inference_steps=request.steps,
+        generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+    )
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for path, image, seed in zip(request.files(), output.images, seeds, strict=True):
+        record = Provenance(
+            digital_source_type="trainedAlgorithmicMedia",
+            pipeline="ExpressionPipeline",
+            model=model_name(request.model),
+            model_sha256=model_digest(request.model),
+            seed=seed,
+            steps=request.steps,
+            prompt_sha256=prompt_hash(request.prompt),
+            extra={"expression": request.expression, "action_units": units},
+        )
+        save_image(image, path, record)
+        rows.append(
+            {"file": str(path), "seed": seed, "expression": request.expression, "action_units": units}
+        )
+    return rows
