@@ -35,6 +35,12 @@ Model = Annotated[str, typer.Option(help='"mini" (bundled), a folder or a hub id
 Device = Annotated[str | None, typer.Option(help="For example cpu; by default the best one present.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; changes no byte of the result.")]
+DatasetFolder = Annotated[Path, typer.Option(help="Folder of the dataset; a finished part is kept.")]
+RecipeFile = Annotated[Path | None, typer.Option(help="YAML file with settings instead of these options.")]
+Format = Annotated[Literal["webdataset", "folder", "parquet"], typer.Option(help="How it is written.")]
+Engine = Annotated[Literal["local", "ray"], typer.Option(help="ray: on a cluster.")]
+Shards = Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the dataset in the folder first.")]
 
 
 def _version(wanted: bool) -> None:
@@ -190,25 +196,88 @@ def portrait(
             console.print(row["file"], soft_wrap=True)
 
 
+@app.command()
+def expression(
+    reference: Annotated[
+        list[Path] | None, typer.Argument(help="Photographs of one person; nobody in particular without.")
+    ] = None,
+    expression: Annotated[
+        str | None, typer.Option(help="For example happy: its typical action units.")
+    ] = None,
+    units: Annotated[str, typer.Option(help="Action units, 0 to 1.5: AU12=0.8,AU4L=0.3")] = "",
+    intensity: Annotated[float, typer.Option(min=0.0, max=1.5, help="Of the expression.")] = 1.0,
+    semantic: Annotated[float, typer.Option(min=0.0, help="Strength of semantic guidance.")] = 0.0,
+    prompt: Annotated[str, typer.Option(help="What else the picture shows.")] = "portrait of a person",
+    out: Annotated[Path, typer.Option(help="PNG file; -1, -2, ... is added for several.")] = Path(
+        "expression.png"
+    ),
+    count: Annotated[int, typer.Option(min=1, max=64, help="Pictures.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 20,
+    seed: Seed = 0,
+    model: Model = "mini",
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a face with an expression, of the person in REFERENCE or of nobody in particular."""
+    from mien.expression import ExpressionRequest, make
+
+    request = ExpressionRequest(
+        references=tuple(reference or ()),
+        expression=expression,
+        units=units,
+        intensity=intensity,
+        semantic=semantic,
+        prompt=prompt,
+        out=out,
+        count=count,
+        steps=steps,
+        seed=seed,
+        model=model,
+        device=device,
+    )
+    made = make(request)
+    if as_json:
+        _print_json(made)
+    else:
+        for row in made:
+            console.print(row["file"], soft_wrap=True)
+
+
+@app.command()
+def analyze(
+    picture: Annotated[Path, typer.Argument(help="A photograph.")],
+    backend: Annotated[
+        str, typer.Option(help="What finds faces: bundled, insightface, mediapipe.")
+    ] = "bundled",
+    as_json: AsJson = False,
+) -> None:
+    """Read the faces of a picture: landmarks, pose, expression, action units and more."""
+    from faces.analysis import NoFaceFound
+    from mien.analyze import analyze as read
+    from mien.analyze import as_table
+
+    faces = read(picture, backend)
+    if as_json:
+        _print_json(faces)
+        return
+    if not faces:
+        raise NoFaceFound(f"{picture.name}: no face found")
+    console.print(as_table(faces, picture.name))
+
+
 @generate.command()
 def identities(
-    out: Annotated[Path, typer.Option(help="Folder of the dataset; a finished part is kept.")],
+    out: DatasetFolder,
     ids: Annotated[int, typer.Option(min=1, help="Identities.")] = 50,
     images_per_id: Annotated[int, typer.Option(min=1, help="Pictures of each.")] = 10,
     seed: Seed = 0,
-    recipe: Annotated[
-        Path | None, typer.Option(help="YAML file with settings instead of these options.")
-    ] = None,
-    format: Annotated[
-        Literal["webdataset", "folder", "parquet"], typer.Option(help="How it is written.")
-    ] = "webdataset",
+    recipe: RecipeFile = None,
+    format: Format = "webdataset",
     model: Model = "mini",
     workers: Workers = None,
-    engine: Annotated[Literal["local", "ray"], typer.Option(help="ray: on a cluster.")] = "local",
-    shards: Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Remove the dataset in the folder first.")
-    ] = False,
+    engine: Engine = "local",
+    shards: Shards = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Make new synthetic identities in varied pose, expression, light, age and hair."""
@@ -220,16 +289,38 @@ def identities(
     run = make(
         plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
     )
-    if as_json:
-        _print_json(run)
-    else:
-        for name, value in run.items():
-            console.print(f"{name:12} {value}", soft_wrap=True)
+    _print_run(run, as_json)
+
+
+@generate.command()
+def expressions(
+    out: DatasetFolder,
+    per_class: Annotated[int, typer.Option(min=1, help="Pictures of each of the eight expressions.")] = 500,
+    seed: Seed = 0,
+    recipe: RecipeFile = None,
+    format: Format = "webdataset",
+    model: Model = "mini",
+    workers: Workers = None,
+    engine: Engine = "local",
+    shards: Shards = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make labelled expressions, each by the same looks in the same poses, with labels that were checked."""
+    from mien.generate import expressions_recipe, make, parse_range
+
+    plan = expressions_recipe(
+        recipe, {"per_class": per_class, "seed": seed, "format": format, "model": model}
+    )
+    run = make(
+        plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
+    )
+    _print_run(run, as_json)
 
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="portrait or identities.")],
+    task: Annotated[str, typer.Argument(help="perception, portrait, identities or expressions.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the lines there.")
@@ -237,7 +328,9 @@ def evaluate(
     model: Model = "mini",
     device: Device = None,
     data: Annotated[Path | None, typer.Option(help="Folder of the held-out heads.")] = None,
-    dataset: Annotated[Path | None, typer.Option(help="Dataset that is judged, for identities.")] = None,
+    dataset: Annotated[
+        Path | None, typer.Option(help="Dataset that is judged, for identities and expressions.")
+    ] = None,
     plots: Annotated[Path | None, typer.Option(help="Folder for plots and sample sheets.")] = None,
 ) -> None:
     """Measure every bar of a task; exit status 0 only when all pass."""
@@ -252,6 +345,14 @@ def evaluate(
     if failed:
         console.print(f"{len(failed)} of {len(lines)} bars missed: {', '.join(failed)}", soft_wrap=True)
         raise typer.Exit(1)
+
+
+def _print_run(run: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(run)
+    else:
+        for name, value in run.items():
+            console.print(f"{name:12} {value}", soft_wrap=True)
 
 
 def _print_json(value: Any) -> None:

@@ -14,14 +14,27 @@ if TYPE_CHECKING:
 
 
 def identities_recipe(file: Path | None, settings: Mapping[str, Any]) -> Recipe:
-    """Build the recipe of synthetic identities from a YAML file, else from settings.
+    """Build the recipe of synthetic identities from a YAML file, else from settings; raises as `build` does."""
+    return build("identities", file, settings)
+
+
+def expressions_recipe(file: Path | None, settings: Mapping[str, Any]) -> Recipe:
+    """Build the recipe of labelled expressions from a YAML file, else from settings; raises as `build` does."""
+    return build("expressions", file, settings)
+
+
+def build(kind: str, file: Path | None, settings: Mapping[str, Any]) -> Recipe:
+    """Build a recipe of a kind from a YAML file, else from settings.
 
     Raises:
-        ValueError: naming the setting that is unknown or not permitted.
+        ValueError: naming the setting that is unknown or not permitted, or a file with a recipe of another kind.
     """
     from gen import recipe
 
-    return recipe.load(file) if file else recipe.from_settings({"recipe": "identities", **settings})
+    found = recipe.load(file) if file else recipe.from_settings({"recipe": kind, **settings})
+    if found.kind != kind:
+        raise ValueError(f"{file}: a recipe of {found.kind}; make it with `mien generate {found.kind}`")
+    return found
 
 
 def parse_range(text: str | None) -> tuple[int, int] | None:

@@ -15,9 +15,10 @@ from faces.head.expression import PROTOTYPES
 from faces.head.sampler import draw_second_lights
 from faces.head.spec import HeadSpec, State
 
-States = Literal["portraits", "units", "exam"]
-"""`portraits` as `HeadSampler` draws them; `units` adds free combinations of action units and wide poses; `exam`
-adds compounds of two expressions too."""
+States = Literal["portraits", "units", "subtle", "exam"]
+"""`portraits` as `HeadSampler` draws them; `units` adds free combinations of action units and wide poses; `subtle`
+shows nothing but combinations around a unit that is small or that `units` rarely shows; `exam` adds compounds of two
+expressions to `units`."""
 Materials = Literal["all", "seen", "unseen"]
 """Skins, brows, hair and lights: `seen` for training, `unseen` the ones that training was denied."""
 
@@ -44,6 +45,7 @@ _EXCLUSIVE = (
     {"AU18", "AU22", "AU24", "AU25"},
 )
 """Units of which a free combination shows one: the morphs of two would tear the mesh or undo each other."""
+_SUBTLE = ("AU7", "AU10", "AU12", "AU17", "AU18", "AU18", "AU20", "AU22", "AU24", "AU25", "AU38", "AU43")
 _COMPOUND_STRENGTH = 0.85
 _MOST_FREE = 6
 """Most units that a basic expression (fear, anger) or a free combination shows."""
@@ -65,9 +67,10 @@ def study_state(plain: State, states: States, rng: np.random.Generator) -> State
         "pitch": float(np.clip(rng.normal(0, 8), -22, 22)),
         "roll": float(np.clip(rng.normal(0, 4), -12, 12)),
     }
-    free, compound = (0.5, 0.0) if states == "units" else (0.25, 0.25)
+    free, compound = {"units": (0.5, 0.0), "subtle": (1.0, 0.0), "exam": (0.25, 0.25)}[states]
     if chance < free:
-        changed |= {"expression": vocabulary.MIXED, "action_units": free_units(rng)}
+        first = str(rng.choice(_SUBTLE)) if states == "subtle" else None
+        changed |= {"expression": vocabulary.MIXED, "action_units": free_units(rng, first)}
     elif chance < free + compound:
         changed |= {"expression": vocabulary.MIXED, "action_units": compound_units(rng)}
     else:
@@ -77,14 +80,20 @@ def study_state(plain: State, states: States, rng: np.random.Generator) -> State
     return plain.model_copy(update=changed)
 
 
-def free_units(rng: np.random.Generator) -> dict[str, float]:
-    """Draw one to five action units, sided ones on one side alone a third of the time."""
+def free_units(rng: np.random.Generator, first: str | None = None) -> dict[str, float]:
+    """Draw one to five action units, sided ones on one side alone a third of the time.
+
+    Args:
+        rng: source of every choice.
+        first: a unit that is shown in any case; what excludes it is not.
+    """
     units: dict[str, float] = {}
     taken: set[str] = set()
     pool = [
         *rng.permutation(_UPPER)[: int(rng.integers(0, 4))],
         *rng.permutation(_MOUTH)[: int(rng.integers(0, 3))],
     ]
+    pool = ([first] if first else []) + [unit for unit in pool if unit != first]
     for unit in pool or [str(rng.choice(_MOUTH + _UPPER))]:
         if unit in taken:
             continue

@@ -99,7 +99,7 @@ def test_the_reader_learns_and_the_judge_stays(shards, tmp_path):
     known = JudgeNet(widths=(4, 8, 8, 8), embedding=8)
     known.save(tmp_path / "judge")
     task = JudgeReaderTask(
-        JudgeReaderConfig(shards=shards, heldout=shards, start=tmp_path / "judge", reader=(8, 8, 8))
+        JudgeReaderConfig(shards=(shards,), heldout=shards, start=tmp_path / "judge", reader=(8, 8, 8))
     )
     model, _ = one_loss(task)
     assert {name.split(".")[0] for name in reached(model)} == {"reader"}
@@ -137,6 +137,13 @@ def test_labels_of_a_study(shards):
     assert weights[0] > weights[1] and weights.mean() == pytest.approx(1)
 
 
+def test_several_folders_of_heads_are_one(shards):
+    one, both = HeadArrays(shards), HeadArrays([shards, shards])
+    assert len(both) == 2 * len(one)
+    np.testing.assert_array_equal(both.image[len(one) :], one.image)
+    assert len(np.unique(both.identity)) == len(np.unique(one.identity))
+
+
 def test_valence_follows_strength(shards):
     row = HeadArrays(shards).labels[0]
     half = {name: value * 0.5 for name, value in full_action_units(PROTOTYPES["happy"]).items()}
@@ -151,14 +158,14 @@ def test_valence_follows_strength(shards):
 
 def test_perception_moves_labels_with_the_picture(shards):
     task = PerceptionTask(
-        PerceptionConfig(shards=shards, heldout=shards, augmentation="none", texture_share=0.0)
+        PerceptionConfig(shards=(shards,), heldout=shards, augmentation="none", texture_share=0.0)
     )
     data = task.dataset()
     for seed in range(12):
         row = task.sample(data, 3, np.random.default_rng(seed))
         assert row["quality"] == 1 and row["presence"] == 1
         assert abs(abs(row["pose"][0]) - abs(data.labels[3]["yaw"])) < 1e-3
-    always = PerceptionTask(PerceptionConfig(shards=shards, heldout=shards, texture_share=1.0))
+    always = PerceptionTask(PerceptionConfig(shards=(shards,), heldout=shards, texture_share=1.0))
     row = always.sample(always.dataset(), 3, np.random.default_rng(0))
     assert row["presence"] == 0 and row["quality"] == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,9 @@ _FIELDS = ("image", "parsing", "landmarks")
 
 
 class HeadArrays:
-    """All heads of a folder of shards, in order.
+    """All heads of a folder of shards, or of several, in order.
 
-    The arrays are computed once beside the shards (folder `arrays/`) and mapped afterwards.
+    The arrays are computed once beside the shards (folder `arrays/` of the first) and mapped afterwards.
 
     Attributes:
         image: (n, s, s, 3) uint8.
@@ -35,15 +36,17 @@ class HeadArrays:
         identity: (n,) int64 number of the person, counted from 0 in order of appearance.
     """
 
-    def __init__(self, folder: Path | str, limit: int = 0) -> None:
-        self.shards = ShardDataset(folder, (*_FIELDS, "spec"))
+    def __init__(self, folder: Path | str | Sequence[Path], limit: int = 0) -> None:
+        folders = [Path(folder)] if isinstance(folder, str | Path) else [Path(one) for one in folder]
+        self.shards = ShardDataset(folders, (*_FIELDS, "spec"))
         count = min(limit, len(self.shards)) if limit else len(self.shards)
         source = {
             "shards": [
                 json.loads(tar.with_suffix(".json").read_text())["sha256"] for tar in self.shards.shards
             ]
         }
-        cache = write_cache(Path(folder) / "arrays", source, len(self.shards), self._read, batch_size=256)
+        name = "-".join(["arrays", *(one.name for one in folders[1:])])
+        cache = write_cache(folders[0] / name, source, len(self.shards), self._read, batch_size=256)
         self.image, self.parsing, self.landmarks = (cache.arrays[name][:count] for name in _FIELDS)
         self.labels = [_unflatten(row) for row in self.shards.labels().slice(0, count).to_pylist()]
         self.identity = np.unique([row["identity_id"] for row in self.labels], return_inverse=True)[1]

@@ -38,7 +38,7 @@ class PerceptionConfig:
     """Data and loss of the perception network."""
 
     kind: ClassVar[str] = "perception"
-    shards: Path = Path("data/expressions")
+    shards: tuple[Path, ...] = (Path("data/expressions"), Path("data/expressions-subtle"))
     heldout: Path = Path("data/dev-units")
     start: Path | None = None
     loose_share: float = 0.5

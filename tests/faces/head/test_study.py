@@ -27,6 +27,18 @@ def test_free_units_show_few_and_never_two_that_exclude_each_other():
             assert len(shown & group) <= 1
 
 
+def test_a_first_unit_is_always_shown_and_excludes_what_it_must(sampler):
+    for seed in range(200):
+        full = full_action_units(study.free_units(np.random.default_rng(seed), "AU18"))
+        assert full["AU18"] > 0 and full["AU22"] == full["AU24"] == full["AU25"] == 0
+    plain = sampler.state(1, 0)
+    drawn = [study.study_state(plain, "subtle", np.random.default_rng(seed)) for seed in range(300)]
+    assert all(state.expression == vocabulary.MIXED for state in drawn)
+    shown = [full_action_units(state.action_units) for state in drawn]
+    for unit in set(study._SUBTLE):
+        assert np.mean([full[unit] > 0 for full in shown]) > 0.04
+
+
 def test_some_units_are_shown_on_one_side():
     drawn = [full_action_units(study.free_units(np.random.default_rng(seed))) for seed in range(300)]
     sided = [abs(full["AU12L"] - full["AU12R"]) for full in drawn if full["AU12"] > 0]
