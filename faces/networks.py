@@ -165,6 +165,14 @@ class JudgeNet(FaceNetwork):
             out |= self.reader(levels[_READ_LEVEL])
         return out | {"features": features}
 
+    def read(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """What the reader sees in (n, 3, size, size), without the rest of the trunk; ValueError without a reader."""
+        if self.reader is None:
+            raise ValueError("this judge has no reader of action units; train one with `train judge_reader`")
+        for level in self.trunk[: _READ_LEVEL + 1]:
+            x = level(x)
+        return self.reader(x)
+
 
 class _UnitReader(nn.Module):
     """Action units and expression out of a level of the judge's trunk, still fine enough for eyelids."""

@@ -85,7 +85,9 @@ class ToldJudge:
         views = [seen_as([name], clarity / 255) for name, clarity in zip(names, pixels[:, 1], strict=True)]
         return Measurements(
             **{
-                name: None if getattr(views[0], name) is None else np.concatenate([getattr(v, name) for v in views])
+                name: None
+                if getattr(views[0], name) is None
+                else np.concatenate([getattr(v, name) for v in views])
                 for name in Measurements.__slots__
             }
         )
@@ -104,9 +106,7 @@ def drawn(plain_clarity: int, guided_clarity: int, wrong: int = 0) -> DrawnExpre
         images[:, 0, 0, 1] = clarity
         return images
 
-    return DrawnExpressions(
-        requests=requests, plain=pictures(plain_clarity), guided=pictures(guided_clarity)
-    )
+    return DrawnExpressions(requests=requests, plain=pictures(plain_clarity), guided=pictures(guided_clarity))
 
 
 def test_accuracy_and_wins_of_guidance():

@@ -42,7 +42,9 @@ def truth(people: int = 12, pictures: int = 8) -> Exam:
     rng = np.random.default_rng(5)
     return Exam(
         images=np.zeros((count, SIDE, SIDE, 3), np.uint8),
-        parsing=np.tile(np.arange(19, dtype=np.uint8).repeat(SIDE)[: SIDE * SIDE].reshape(SIDE, SIDE), (count, 1, 1)),
+        parsing=np.tile(
+            np.arange(19, dtype=np.uint8).repeat(SIDE)[: SIDE * SIDE].reshape(SIDE, SIDE), (count, 1, 1)
+        ),
         landmarks=rng.uniform(0, SIDE, (count, 68, 2)).astype(np.float32),
         labels=labels,
     )
@@ -100,7 +102,9 @@ def test_each_fault_fails_its_own_bar(wanted):
             action_units=lambda face, row: {name: rng.random() for name in face.action_units}
         ),
         "expression, accuracy of 8": change(
-            expression=lambda face, row: dict(zip(face.expression, np.roll(list(face.expression.values()), 1), strict=True))
+            expression=lambda face, row: dict(
+                zip(face.expression, np.roll(list(face.expression.values()), 1), strict=True)
+            )
         ),
         "unseen compounds against the 8, AUROC": change(open_set=lambda face, row: rng.random()),
         "identity, equal error rate": change(

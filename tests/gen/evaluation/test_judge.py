@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from faces import vocabulary
+from faces.networks import JudgeNet
 from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent, require_independent_files
 from tests.gen.evaluation import standins
 
@@ -67,3 +69,22 @@ def test_files_of_a_model_are_searched(tmp_path):
 def test_constant_and_tiny_tensors_do_not_count():
     judge = torch.nn.Sequential(torch.nn.BatchNorm1d(100), torch.nn.Linear(3, 3))
     require_independent(judge, {"unet": torch.nn.Sequential(torch.nn.BatchNorm1d(100))})
+
+
+def test_the_reader_favours_no_side():
+    torch.manual_seed(0)
+    judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8, reader=(8, 8, 8)))
+    images = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3)).astype(np.uint8)
+    seen, mirrored = judge.measure(images), judge.measure(np.ascontiguousarray(images[:, :, ::-1]))
+    np.testing.assert_allclose(vocabulary.flip_units(mirrored.units), seen.units, atol=1e-5)
+    np.testing.assert_allclose(mirrored.shown, seen.shown, atol=1e-5)
+    np.testing.assert_allclose(seen.shown.sum(axis=1), 1, atol=1e-5)
+    assert seen[:2].units.shape == (2, len(vocabulary.UNIT_COLUMNS))
+
+
+def test_a_judge_without_a_reader_measures_the_rest():
+    judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8))
+    seen = judge.measure(np.zeros((2, 128, 128, 3), np.uint8))
+    assert seen.units is None and seen.shown is None and seen[:1].units is None
+    with pytest.raises(ValueError, match="no reader"):
+        judge.network.read(torch.zeros(1, 3, 128, 128))
