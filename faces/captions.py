@@ -233,6 +233,11 @@ def wording(key: str, value: Any) -> str:
     return _wording(key, value)[0]
 
 
+def values(key: str) -> tuple[Any, ...]:
+    """List what an argument of `prompt` may be: "gender" -> ("woman", "man", "person")."""
+    return tuple(_TABLES[key])
+
+
 def words() -> tuple[str, ...]:
     """List every word that `caption` and `prompt` can use, and the part words of the portrait prompt.
 

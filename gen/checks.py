@@ -6,7 +6,7 @@ evaluation scores with never choose samples.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -18,7 +18,7 @@ _NOSE_DEPTH = 0.55
 """How far the tip of the nose stands before the eyes, in distances between the eyes (an average head)."""
 
 
-class Thresholds(BaseModel):
+class PictureThresholds(BaseModel):
     """Limits of the checks, all absolute, so that equal samples get equal verdicts in every dataset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +29,11 @@ class Thresholds(BaseModel):
     """Least side of the face's box as a share of the image's side."""
     sharpness: float = Field(default=0.0, ge=0)
     """Least sharpness (see `sharpness`); 0 measures without rejecting."""
+
+
+class Thresholds(PictureThresholds):
+    """Limits where pictures show known identities."""
+
     similarity: float | None = Field(default=None, ge=-1, le=1)
     """Least cosine between a sample and the reference of its identity. By default what two in ten thousand
     pairs of different training identities exceed."""
@@ -36,7 +41,14 @@ class Thresholds(BaseModel):
     """How much nearer a sample must be to its own reference than to that of any other identity."""
 
 
-Check = Callable[[dict[str, Any], Thresholds], str | None]
+class ExpressionThresholds(PictureThresholds):
+    """Limits where pictures show labelled expressions."""
+
+    quality: float = Field(default=0.25, ge=0, le=1)
+    """Least quality of the picture as the analyzer reads it; 0 measures without rejecting."""
+
+
+Check = Callable[[dict[str, Any], PictureThresholds], str | None]
 
 
 def sharpness(image: np.ndarray, box: np.ndarray) -> float:
@@ -86,8 +98,8 @@ def contrast(image: np.ndarray) -> float:
     return float(image.std() / 255)
 
 
-def verdict(measured: dict[str, Any], limits: Thresholds) -> tuple[str | None, str]:
-    """Send measurements through the cascade.
+def verdict(measured: dict[str, Any], limits: PictureThresholds) -> tuple[str | None, str]:
+    """Send measurements through the cascade; a check passes what was not measured for it.
 
     Returns:
         The first check that turns the sample down and its reason in words; (None, "") when it is kept.
@@ -99,27 +111,34 @@ def verdict(measured: dict[str, Any], limits: Thresholds) -> tuple[str | None, s
     return None, ""
 
 
-def waterfall(rejected_by: list[str | None]) -> list[tuple[str, int, int]]:
-    """Count what passes from stage to stage: (check, samples that reach it, samples that it turns down)."""
+def waterfall(
+    rejected_by: list[str | None], stages: Sequence[str] | None = None
+) -> list[tuple[str, int, int]]:
+    """Count what passes from stage to stage: (check, samples that reach it, samples that it turns down).
+
+    Args:
+        rejected_by: of every sample the check that turned it down.
+        stages: the checks that there are, by default all of `CASCADE`; "error" comes before them.
+    """
     left, rows = len(rejected_by), []
-    for name in ("error", *CASCADE):
+    for name in ("error", *(CASCADE if stages is None else stages)):
         lost = rejected_by.count(name)
         rows.append((name, left, lost))
         left -= lost
     return rows
 
 
-def _contrast(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _contrast(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     value = measured["contrast"]
     return f"contrast {value:.3f}, at least {limits.contrast:g} wanted" if value < limits.contrast else None
 
 
-def _one_face(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _one_face(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     found = measured["faces_found"]
     return None if found == 1 else f"{found or 'no'} face{'s' if found > 1 else ''} found, exactly one wanted"
 
 
-def _size(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _size(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     value = measured["face_size"]
     return (
         f"face of {value:.2f} of the side, at least {limits.face_size:g} wanted"
@@ -128,29 +147,50 @@ def _size(measured: dict[str, Any], limits: Thresholds) -> str | None:
     )
 
 
-def _sharpness(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _sharpness(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     value = measured["sharpness"]
     return (
         f"sharpness {value:.2f}, at least {limits.sharpness:g} wanted" if value < limits.sharpness else None
     )
 
 
-def _identity(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _quality(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
+    value = measured.get("quality")
+    if value is None or not isinstance(limits, ExpressionThresholds) or value >= limits.quality:
+        return None
+    return f"quality {value:.2f}, at least {limits.quality:g} wanted"
+
+
+def _identity(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     value = measured.get("id_sim_to_ref")
-    if value is None or limits.similarity is None or value >= limits.similarity:
+    if value is None or not isinstance(limits, Thresholds):
+        return None
+    if limits.similarity is None or value >= limits.similarity:
         return None
     return f"cosine {value:.3f} to the reference, at least {limits.similarity:g} wanted"
 
 
-def _other(measured: dict[str, Any], limits: Thresholds) -> str | None:
+def _other(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     own, other = measured.get("id_sim_to_ref"), measured.get("id_sim_to_other")
-    if own is None or other is None or own - other >= limits.margin:
+    if own is None or other is None or not isinstance(limits, Thresholds) or own - other >= limits.margin:
         return None
     return f"cosine {own:.3f} to its reference but {other:.3f} to that of another identity"
 
 
+def _label(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
+    if measured.get("label_decision") != "drop":
+        return None
+    sure = max(measured["label_soft"])
+    return (
+        f"asked for {measured['label_intended']}, read as {measured['label_pseudo']} (probability {sure:.2f})"
+    )
+
+
 CASCADE: dict[str, Check] = {
     "contrast": _contrast, "one face": _one_face, "face size": _size, "sharpness": _sharpness,
-    "identity": _identity, "other identity": _other,
+    "quality": _quality, "identity": _identity, "other identity": _other, "label": _label,
 }  # fmt: skip
 """Checks in their order; the cheap ones first."""
+PICTURE_STAGES = ("contrast", "one face", "face size", "sharpness")
+IDENTITY_STAGES = ("identity", "other identity")
+EXPRESSION_STAGES = ("quality", "label")

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from gen.axes import ordered
 from gen.overview import Overview
 
 _PAPER = 255
@@ -16,16 +17,17 @@ _GAP = 4
 MAX_ROWS, MAX_COLUMNS, MAX_SIDE = 16, 10, 128
 
 
-def by_identity(overview: Overview) -> np.ndarray:
-    """One identity a row: its reference portrait first where there is one, then its pictures."""
+def of(overview: Overview) -> np.ndarray:
+    """One value of the recipe's `sheet` a row: an identity, its reference portrait first, or a label."""
     rows: dict[str, list[str]] = {}
     for record in overview.records:
-        keys = rows.setdefault(record["identity_id"], [])
+        keys = rows.setdefault(record[overview.plan.recipe.sheet], [])
         if len(rows) <= MAX_ROWS and len(keys) < MAX_COLUMNS:
             keys.append(record["id"])
     pictures = overview.pictures(key for keys in rows.values() for key in keys)
     people = {anchor.id: anchor.image for anchor in overview.anchors}
-    chosen = list(rows.items())[:MAX_ROWS]
+    names = list(rows) if overview.plan.recipe.sheet == "identity_id" else ordered("expression", set(rows))
+    chosen = [(name, rows[name]) for name in names[:MAX_ROWS]]
     return sheet([[people.get(name), *(pictures[key] for key in keys)] for name, keys in chosen])
 
 

@@ -6,13 +6,16 @@ consent, age floor, and what the demographic axes do and do not mean.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from faces import vocabulary
 from gen.overview import Overview
 from gen.writers import WRITERS
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 _LICENCES = {"CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0", "Apache-2.0": "apache-2.0"}
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -41,6 +44,7 @@ def markdown(overview: Overview) -> str:
         _process(overview),
         _consent(),
         _axes(overview),
+        *filter(None, [recipe.notes()]),
         _uses(),
         f"## Licence\n\n{recipe.licence}, for images and labels. Each row repeats it in `licence`. "
         "The terms of the model that made the pictures may apply as well.",
@@ -52,6 +56,7 @@ def markdown(overview: Overview) -> str:
 def _front_matter(overview: Overview) -> dict[str, Any]:
     recipe, count = overview.plan.recipe, len(overview.records)
     patterns = WRITERS[recipe.format].patterns(recipe.name)
+    features = WRITERS[recipe.format].features()
     return {
         "license": _LICENCES.get(recipe.licence, "other"),
         "pretty_name": recipe.title().capitalize(),
@@ -59,7 +64,18 @@ def _front_matter(overview: Overview) -> dict[str, Any]:
         "task_categories": ["image-classification", "image-feature-extraction"],
         "tags": ["synthetic", "faces", "mien"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": patterns}]}],
+        **(_described(features) if features else {}),
     }
+
+
+def _described(features: Features) -> dict[str, Any]:
+    """Types of columns as front matter."""
+    from datasets.info import DatasetInfo, DatasetInfosDict
+    from huggingface_hub import DatasetCardData
+
+    card = DatasetCardData()
+    DatasetInfosDict(default=DatasetInfo(features=features, config_name="default")).to_dataset_card_data(card)
+    return {"dataset_info": card.to_dict()["dataset_info"]}
 
 
 def _counts(overview: Overview) -> str:

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen import anchors, checks, duplicates, shards
+from gen import anchors, checks, duplicates, shards, waterfall
+from gen.axes import ordered
 from gen.duplicates import Duplicate
 from gen.plan import Plan
 from gen.record import AXES
@@ -57,7 +58,7 @@ class Overview:
             if any(value is not None for value in values):
                 present = sorted({value for value in values if value is not None}, key=str)
                 planned = {row.requested.get(name) for row in self.plan.rows} - {None}
-                names = list(dict.fromkeys([*_ordered(name, planned), *present]))
+                names = list(dict.fromkeys([*ordered(name, planned), *present]))
                 found[name] = {str(value): values.count(value) for value in names}
         return found
 
@@ -65,7 +66,24 @@ class Overview:
     def funnel(self) -> list[tuple[str, int, int]]:
         """Check, attempts that reach it, attempts that it turns down."""
         kept: list[str | None] = [None] * len(self.records)
-        return checks.waterfall(kept + [row["rejected_by"] for row in self.rejected])
+        found = kept + [row["rejected_by"] for row in self.rejected]
+        return checks.waterfall(found, self.plan.recipe.stages)
+
+    @cached_property
+    def cells(self) -> list[waterfall.Table]:
+        """What became of the attempts in every cell of the axes that the recipe names for it."""
+        return waterfall.tables(self.plan, self.records, self.rejected)
+
+    @cached_property
+    def labels(self) -> dict[str, dict[str, int]]:
+        """Intended label -> label -> kept samples; empty where a recipe labels nothing."""
+        found: dict[str, dict[str, int]] = {}
+        for record in self.records:
+            if record["label"] is not None:
+                row = found.setdefault(record["label_intended"], {})
+                row[record["label"]] = row.get(record["label"], 0) + 1
+        names = ordered("expression", {*found, *(name for row in found.values() for name in row)})
+        return {one: {other: found[one].get(other, 0) for other in names} for one in names if one in found}
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -121,6 +139,7 @@ class Overview:
             "identities": self.identities, "axes": self.axes,
             "waterfall": [{"check": name, "in": count, "out": lost} for name, count, lost in self.funnel],
             "duplicates": dict(collections.Counter(row.kind for row in self.duplicates)),
+            "cells": {table.name: table.rows() for table in self.cells}, "labels": self.labels,
         }  # fmt: skip
 
 
@@ -128,18 +147,3 @@ def decode(png: bytes) -> np.ndarray:
     """Pixels of a PNG of ours, (h, w, 3) uint8."""
     with Image.open(io.BytesIO(png)) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def _ordered(axis: str, values: set[Any]) -> list[Any]:
-    """Values in the order of the vocabulary where it has one."""
-    from faces import vocabulary
-
-    known: dict[str, Iterable[Any]] = {
-        "age_band": vocabulary.AGE_BANDS, "expression": vocabulary.EXPRESSIONS, "pose": vocabulary.POSES,
-        "hair_style": vocabulary.HAIR_STYLES, "hair_colour": vocabulary.HAIR_COLOURS, "light":
-        vocabulary.LIGHTS,
-    }  # fmt: skip
-    order = list(known.get(axis, ()))
-    return sorted(
-        values, key=lambda value: (order.index(value) if value in order else len(order), str(value))
-    )

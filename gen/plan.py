@@ -36,6 +36,8 @@ class PlanRow:
     negative_prompt: str = ""
     requested: dict[str, Any] = dataclasses.field(default_factory=dict)
     """Axis name -> the value asked for."""
+    action_units: dict[str, float] = dataclasses.field(default_factory=dict)
+    """Intensity asked for of each of `vocabulary.UNIT_COLUMNS`; empty where nothing was asked of them."""
     attempt: int = 0
 
     def __post_init__(self) -> None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from gen.anchors import Anchor
     from pipelines.portrait.pipeline import PortraitPipeline
 
-_DIGITS = 6
+DIGITS = 6
 """Decimals of measurements: the last bits of a float are no measurement."""
-_NOT_FINITE = "the model gave numbers that are not finite, its weights are damaged"
+NOT_FINITE = "the model gave numbers that are not finite, its weights are damaged"
 _LEAST_SCORE = 0.5
 """Share of the face's outline that must parse as face where the detector sees none."""
 
@@ -42,6 +42,8 @@ class Look:
     parsing: np.ndarray | None = None
     embedding: np.ndarray | None = None
     """(E,) of length 1; None unless exactly one face is found."""
+    face: FaceAnalysis | None = None
+    """All that is known of the largest face; None where none is found."""
 
 
 class Studio:
@@ -105,8 +107,16 @@ class Studio:
         negative: str | Sequence[str],
         conditions: Sequence[IdentityConditioning],
         noise: Sequence[int],
+        **more: Any,
     ) -> np.ndarray:
         """Generate one picture per prompt, each from its own seed.
+
+        Args:
+            prompts: n of them.
+            negative: for all, or one each.
+            conditions: one each.
+            noise: seeds.
+            **more: further arguments of the pipeline's call.
 
         Returns:
             (n, h, w, 3) float in [0, 1], or not finite where the model is broken.
@@ -122,18 +132,27 @@ class Studio:
             generator=[seeds.noise_generator(seed) for seed in noise],
             output_type="np",
             return_dict=False,
+            **more,
         )
         return np.asarray(output[0])
 
-    def look(self, image: np.ndarray) -> Look:
-        """Measure a picture, (h, w, 3) float in [0, 1] or uint8; ValueError when it holds no finite numbers."""
+    def look(self, image: np.ndarray, embed: bool = True) -> Look:
+        """Measure a picture.
+
+        Args:
+            image: (h, w, 3) float in [0, 1], or uint8.
+            embed: tell who it shows.
+
+        Raises:
+            ValueError: it holds numbers that are not finite.
+        """
         if not np.isfinite(image).all():
-            raise ValueError(_NOT_FINITE)
+            raise ValueError(NOT_FINITE)
         pixels = image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
         faces = self._faces(pixels)
         measured: dict[str, Any] = {"contrast": checks.contrast(pixels), "faces_found": len(faces)}
         if not faces:
-            return Look(image=pixels, measured=_rounded(measured))
+            return Look(image=pixels, measured=rounded(measured))
         face, side = faces[0], min(pixels.shape[:2])
         measured |= checks.geometry(face.landmarks)
         measured |= {
@@ -144,10 +163,11 @@ class Studio:
         }
         return Look(
             image=pixels,
-            measured=_rounded(measured),
+            measured=rounded(measured),
             landmarks=face.landmarks,
             parsing=alignment.unalign_labels(face.parsing, face.matrix, pixels.shape[:2]),
-            embedding=self._embed(pixels, face) if len(faces) == 1 else None,
+            embedding=self._embed(pixels, face) if embed and len(faces) == 1 else None,
+            face=face,
         )
 
     def _faces(self, pixels: np.ndarray) -> list[FaceAnalysis]:
@@ -197,15 +217,15 @@ class PortraitMaker:
 
     def _sample(self, row: PlanRow, image: np.ndarray) -> Sample:
         if not np.isfinite(image).all():
-            return Sample(row=row, rejected_by="error", reason=_NOT_FINITE, failed=True)
+            return Sample(row=row, rejected_by="error", reason=NOT_FINITE, failed=True)
         look = self.studio.look(image)
         measured = dict(look.measured)
         if look.embedding is not None:
             cosines = self.embeddings @ look.embedding
             own = self.positions[row.identity_id]
-            measured["id_sim_to_ref"] = round(float(cosines[own]), _DIGITS)
+            measured["id_sim_to_ref"] = round(float(cosines[own]), DIGITS)
             if len(cosines) > 1:
-                measured["id_sim_to_other"] = round(float(np.delete(cosines, own).max()), _DIGITS)
+                measured["id_sim_to_other"] = round(float(np.delete(cosines, own).max()), DIGITS)
         rejected_by, reason = checks.verdict(measured, self.limits)
         return Sample(
             row=row,
@@ -240,9 +260,10 @@ def facts(studio: Studio) -> dict[str, Any]:
     }
 
 
-def _rounded(measured: dict[str, Any]) -> dict[str, Any]:
+def rounded(measured: dict[str, Any]) -> dict[str, Any]:
+    """The same with floats, and lists of floats, of `DIGITS` decimals."""
     return {
-        key: [round(item, _DIGITS) for item in value] if isinstance(value, list)
-        else round(value, _DIGITS) if isinstance(value, float) else value
+        key: [round(item, DIGITS) for item in value] if isinstance(value, list)
+        else round(value, DIGITS) if isinstance(value, float) else value
         for key, value in measured.items()
     }  # fmt: skip

@@ -46,6 +46,6 @@ def preview(recipe: Recipe, path: Path, count: int = 16, progress: Progress | No
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "preview"
         engine.generate(small, out, progress=progress)
-        sheet = contact.by_identity(Overview.of(Plan.of(small, small.models()), out))
+        sheet = contact.of(Overview.of(Plan.of(small, small.models()), out))
     atomic.write_bytes(path, contact.jpeg(sheet))
     return path

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gen import models
+from gen import checks, models
 from gen.plan import PlanRow
 from gen.sample import Maker, Progress
 
@@ -30,6 +30,10 @@ class Recipe(BaseModel, ABC):
     """Name of the recipe on the command line and in files."""
     version: ClassVar[int]
     """Raised when the same settings would give another dataset."""
+    stages: ClassVar[tuple[str, ...]] = tuple(checks.CASCADE)
+    """The checks that its samples go through."""
+    sheet: ClassVar[str] = "identity_id"
+    """The column whose values are the rows of a contact sheet."""
 
     seed: int = Field(default=0, ge=0)
     name: str = Field(default="train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")
@@ -79,6 +83,14 @@ class Recipe(BaseModel, ABC):
     def balanced(self) -> dict[str, tuple[list[dict[str, Any]], dict[str, dict[Any, float]]]]:
         """What the plan balances: name -> (the planned values, axis -> value -> weight)."""
         return {}
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Combinations of axes over which rejections are counted apart, to show what the checks favour."""
+        return []
+
+    def notes(self) -> str:
+        """Sections of the datasheet that only this recipe has, in Markdown."""
+        return ""
 
     def settings(self) -> dict[str, Any]:
         """The recipe as plain data, as it stands in files."""

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pyarrow as pa
 
-from faces import provenance
+from faces import provenance, vocabulary
 from gen.plan import PlanItem
 from gen.sample import Sample
 
-VERSION = "1"
+VERSION = "2"
 """Of the schema below; stands in every row."""
 
 AXES: dict[str, pa.DataType] = {
@@ -30,24 +30,36 @@ MEASURED: dict[str, pa.DataType] = {
     "faces_found": pa.int64(),
     **dict.fromkeys(
         ("face_score", "face_size", "contrast", "sharpness", "yaw_deg", "roll_deg", "mouth_open", "eyes_open",
-         "id_sim_to_ref", "id_sim_to_other"),
+         "id_sim_to_ref", "id_sim_to_other", "valence", "arousal", "age_years", "quality", "open_set"),
         pa.float64(),
     ),
 }  # fmt: skip
+
+UNITS = pa.list_(pa.float64())
+"""Intensities in the order of `vocabulary.UNIT_COLUMNS`."""
+
+LABELS: dict[str, pa.DataType] = {
+    "label": pa.string(), "label_intended": pa.string(), "label_pseudo": pa.string(),
+    "label_calibrator": pa.string(), "label_analyzer": pa.string(), "label_soft": pa.list_(pa.float64()),
+    "label_agreement": pa.float64(), "label_entropy": pa.float64(), "label_decision": pa.string(),
+}  # fmt: skip
+"""The label of a picture and all that it was decided from: see `gen.labels`."""
 
 SCHEMA = pa.schema(
     [
         ("id", pa.string()), ("identity_id", pa.string()), ("variant", pa.int64()), ("split", pa.string()),
         ("role", pa.string()), ("seed", pa.int64()), ("attempt", pa.int64()), ("caption", pa.string()),
-        ("negative_prompt", pa.string()),
-        *((f"requested_{name}", kind) for name, kind in AXES.items()),
-        *((f"measured_{name}", kind) for name, kind in MEASURED.items()),
+        ("prompt", pa.string()), ("negative_prompt", pa.string()),
+        *((f"requested_{name}", kind) for name, kind in AXES.items()), ("au_requested", UNITS),
+        *((f"measured_{name}", kind) for name, kind in MEASURED.items()), ("au_measured", UNITS),
+        *LABELS.items(),
         ("landmarks68", pa.list_(pa.float32())), ("phash", pa.string()), ("pixels_sha256", pa.string()),
         ("sha256", pa.string()),
         ("width", pa.int64()), ("height", pa.int64()),
         ("recipe", pa.string()), ("plan", pa.string()), ("generator", pa.string()), ("model", pa.string()),
         ("model_sha256", pa.string()), ("scheduler", pa.string()), ("steps", pa.int64()),
         ("guidance_scale", pa.float64()), ("guidance_rescale", pa.float64()), ("identity_scale", pa.float64()),
+        ("unit_scale", pa.float64()), ("semantic_scale", pa.float64()), ("semantic_start", pa.float64()),
         ("licence", pa.string()), ("digital_source_type", pa.string()), ("synthetic", pa.bool_()),
         ("minimum_age", pa.int64()), ("schema_version", pa.string()),
     ]
@@ -91,13 +103,16 @@ def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, A
     record: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     record |= {
         "id": row.id, "identity_id": row.identity_id, "variant": row.variant, "split": split(row.identity_id),
-        "role": "image", "seed": row.seed, "attempt": row.attempt, "caption": row.prompt,
-        "negative_prompt": row.negative_prompt, "recipe": item.recipe.kind, "plan": item.digest,
+        "role": "image", "seed": row.seed, "attempt": row.attempt, "caption": sample.caption or row.prompt,
+        "prompt": row.prompt, "negative_prompt": row.negative_prompt, "recipe": item.recipe.kind, "plan": item.digest,
         "licence": item.recipe.licence, "synthetic": True, "schema_version": VERSION,
     }  # fmt: skip
     record |= facts
     record |= {f"requested_{name}": value for name, value in row.requested.items()}
-    record |= {f"measured_{name}": value for name, value in sample.measured.items()}
+    record |= {f"measured_{name}": value for name, value in sample.measured.items() if name != "action_units"}
+    record |= {"au_measured": sample.measured.get("action_units"), **sample.labels}
+    if row.action_units:
+        record["au_requested"] = [row.action_units[name] for name in vocabulary.UNIT_COLUMNS]
     if image is not None:
         record |= {"phash": phash(image), "pixels_sha256": hashlib.sha256(image.tobytes()).hexdigest()}
         record |= {"width": image.shape[1], "height": image.shape[0]}
@@ -109,6 +124,11 @@ def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, A
             f"recipe {item.recipe.kind}: record fields {', '.join(unknown)} are not in the schema"
         )
     return record
+
+
+def complete(row: dict[str, Any]) -> dict[str, Any]:
+    """Bring a stored row to the columns of `SCHEMA`: null where it was written before there was a column."""
+    return {name: row.get(name) for name in SCHEMA.names}
 
 
 def split(identity_id: str) -> str:
@@ -141,6 +161,6 @@ def _provenance(record: dict[str, Any]) -> provenance.Provenance:
         model_sha256=record["model_sha256"],
         seed=record["seed"],
         steps=record["steps"],
-        prompt_sha256=provenance.prompt_hash(record["caption"]),
+        prompt_sha256=provenance.prompt_hash(record["prompt"]),
         extra={key: record[key] for key in ("recipe", "plan", "id", "identity_id", "licence")},
     )

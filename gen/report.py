@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from html import escape
+from typing import Any
 
 import numpy as np
 
 from faces import vocabulary
 from gen import contact, plots
+from gen.axes import ordered
 from gen.overview import Overview
 
 _PAIRS = 8
@@ -39,6 +41,9 @@ svg, .wide {{ max-width:100%; height:auto; display:block }}
 figure {{ margin:0; width:max-content; max-width:280px }}
 figure img {{ border-radius:6px; display:block }}
 figcaption {{ color:var(--soft); font-size:12px; line-height:1.35; max-width:200px; margin-top:4px }}
+table {{ border-collapse:collapse; font-size:13px; font-variant-numeric:tabular-nums; margin:8px 0 }}
+th, td {{ text-align:left; padding:2px 14px 2px 0; border-bottom:1px solid var(--line); font-weight:400 }}
+th {{ color:var(--soft) }}
 pre {{ background:var(--back); border-radius:8px; padding:14px; overflow:auto; font-size:12px }}
 .badge {{ display:inline-block; background:#e4f1ef; color:var(--accent); border-radius:99px }}
 .badge {{ padding:2px 10px; font-size:12px; font-weight:600 }}
@@ -61,7 +66,8 @@ def html(overview: Overview) -> str:
         "judge."
     )
     sections = [
-        _contact(overview), _waterfall(overview), _similarity(overview), _balance(overview),
+        _contact(overview), _waterfall(overview), _cells(overview), _labels(overview),
+        _similarity(overview), _balance(overview),
         _obedience(overview), _neighbours(overview), _rejected(overview), _duplicates(overview),
         _settings(overview),
     ]  # fmt: skip
@@ -87,13 +93,41 @@ def _contact(overview: Overview) -> str:
     if not overview.records:
         return _section("Pictures", "No sample was kept.", "")
     first = "the reference portrait, then pictures" if overview.anchors else "pictures"
-    image = _image(contact.jpeg(contact.by_identity(overview)), "contact sheet", "wide")
-    return _section("Pictures", f"One identity a row: {first} in the order of the plan, unselected.", image)
+    one = "identity"
+    if overview.labels:
+        one = f"label ({', '.join(ordered('expression', {record['label'] for record in overview.records}))})"
+    image = _image(contact.jpeg(contact.of(overview)), "contact sheet", "wide")
+    return _section("Pictures", f"One {one} a row: {first} in the order of the plan, unselected.", image)
 
 
 def _waterfall(overview: Overview) -> str:
     text = "Attempts that reach each check and that it turns down. Rejected rows are tried again, reseeded."
     return _section("Accept waterfall", text, plots.waterfall(overview.funnel))
+
+
+def _cells(overview: Overview) -> str:
+    text = "The same within each cell: where one keeps less than another, the checks bias the set. Lowest share first."
+    details = []
+    for table in overview.cells:
+        rows = sorted(table.rows(), key=lambda row: row["kept"] / max(1, row["attempts"]))
+        head = [*table.axes, "planned", "attempts", *table.stages, "kept", "of attempts"]
+        body = [
+            [*(row[name] for name in (*table.axes, "planned", "attempts")),
+             *(row["out"].get(stage, 0) for stage in table.stages), row["kept"],
+             f"{row['kept'] / max(1, row['attempts']):.0%}"]
+            for row in rows
+        ]  # fmt: skip
+        shares = f"{body[0][-1]} to {body[-1][-1]} of attempts kept" if body else "no cells"
+        name = escape(table.name.replace("_", " "))
+        details.append(f"<details><summary>{name}: {shares}</summary>{_table(head, body)}</details>")
+    return _section("Waterfall by cell", text, "".join(details)) if details else ""
+
+
+def _labels(overview: Overview) -> str:
+    names = list(next(iter(overview.labels.values()), {}))
+    body = [[intended, *row.values()] for intended, row in overview.labels.items()]
+    text = "Kept pictures by the expression that was intended (rows) and the label that they have (columns)."
+    return _section("Labels", text, _table(["intended", *names], body)) if body else ""
 
 
 def _similarity(overview: Overview) -> str:
@@ -171,6 +205,12 @@ def _settings(overview: Overview) -> str:
 
 def _section(title: str, text: str, body: str) -> str:
     return f"<section><h2>{title}</h2><p>{text}</p>{body}</section>"
+
+
+def _table(head: list[str], rows: list[list[Any]]) -> str:
+    first = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in head)
+    others = ["".join(f"<td>{escape(str(value))}</td>" for value in row) for row in rows]
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in (first, *others))}</table>"
 
 
 def _row(figures: list[str]) -> str:

@@ -20,6 +20,10 @@ class Sample:
     """(h, w, 3) uint8; None when making it failed."""
     measured: dict[str, Any] = field(default_factory=dict)
     """What was measured on the picture, apart from what was requested."""
+    labels: dict[str, Any] = field(default_factory=dict)
+    """What was decided about the picture, by the names of its columns (see `gen.labels`)."""
+    caption: str = ""
+    """What the picture shows, in words; the prompt where it is empty."""
     landmarks: np.ndarray | None = None
     """(68, 2) float32, pixels of the image."""
     parsing: np.ndarray | None = None

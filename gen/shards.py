@@ -97,7 +97,7 @@ def write_rejected(out: Path, item: PlanItem, rejected: Sequence[Sample]) -> lis
         row = {"id": sample.row.id, "identity_id": sample.row.identity_id, "attempt": sample.row.attempt}
         row |= {"seed": sample.row.seed, "rejected_by": sample.rejected_by, "reason": sample.reason}
         row |= {"failed": sample.failed, "caption": sample.row.prompt, "requested": sample.row.requested}
-        row |= {"measured": sample.measured, "picture": None}
+        row |= {"measured": sample.measured, "labels": sample.labels, "picture": None}
         if sample.image is not None:
             row["picture"] = f"{item.stem}/{name}"
             atomic.write_bytes(thumbnails / name, thumbnail(sample.image))

@@ -17,7 +17,7 @@ def write(plan: Plan, out: Path) -> None:
     lines = "".join(json.dumps(asdict(row), sort_keys=True) + "\n" for row in overview.duplicates)
     atomic.write_bytes(out / "duplicates.jsonl", lines.encode())
     atomic.write_json(out / "summary.json", overview.summary())
-    atomic.write_bytes(out / "contact.jpg", contact.jpeg(contact.by_identity(overview)))
+    atomic.write_bytes(out / "contact.jpg", contact.jpeg(contact.of(overview)))
     atomic.write_bytes(out / "README.md", datasheet.markdown(overview).encode())
     atomic.write_json(out / "croissant.json", croissant.metadata(overview))
     atomic.write_bytes(out / "report.html", report.html(overview).encode())

@@ -112,8 +112,8 @@ def heads(
     ] = "first",
     calm: Annotated[float, typer.Option(min=0.1, max=2.0, help="Spread of the faces' shapes.")] = 1.0,
     states: Annotated[
-        Literal["portraits", "units", "exam"],
-        typer.Option(help="units: free action units, wide poses; exam: compound expressions too."),
+        Literal["portraits", "units", "subtle", "exam"],
+        typer.Option(help="units: free action units, wide poses; subtle: small ones; exam: compounds too."),
     ] = "portraits",
     materials: Annotated[
         Literal["all", "seen", "unseen"],

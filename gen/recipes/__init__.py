@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gen.recipe import Recipe
+from gen.recipes.expressions import ExpressionsRecipe
 from gen.recipes.identities import IdentitiesRecipe
 
-RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (IdentitiesRecipe,)}
+RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (IdentitiesRecipe, ExpressionsRecipe)}

@@ -6,22 +6,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pyarrow as pa
 from pydantic import Field, field_validator, model_validator
 
 from faces import captions, provenance, vocabulary
-from gen import anchors, balance, checks, models, seeds
+from gen import anchors, axes, balance, checks, models, seeds
+from gen.axes import Axes
 from gen.plan import PlanRow
 from gen.portraits import PortraitMaker, Studio, facts
 from gen.prior import IdentityPrior
 from gen.recipe import Recipe
-from gen.record import AXES
 from gen.sample import Progress, Step
 
 SAME = "same"
 """Value of an image axis: as the identity has it."""
-
-Axes = dict[str, dict[Any, float]]
 
 HAIR_STYLES = ("short", "cropped", "tousled", "afro", "long", "ponytail")
 """Those that anybody may wear and that hide no eye; the vocabulary has more."""
@@ -53,6 +50,7 @@ class IdentitiesRecipe(Recipe):
 
     kind: ClassVar[str] = "identities"
     version: ClassVar[int] = 4
+    stages: ClassVar[tuple[str, ...]] = (*checks.PICTURE_STAGES, *checks.IDENTITY_STAGES)
 
     ids: int = Field(default=50, ge=1, le=1_000_000)
     images_per_id: int = Field(default=10, ge=1, le=10_000)
@@ -84,18 +82,8 @@ class IdentitiesRecipe(Recipe):
 
     @field_validator("identity_axes", "image_axes", mode="before")
     @classmethod
-    def _weigh(cls, axes: Any) -> Any:
-        """Let a list of values stand for equal weights; undo what JSON makes of numbers as keys."""
-        if not isinstance(axes, Mapping):
-            return axes
-        weighted = {
-            name: dict(values) if isinstance(values, Mapping) else dict.fromkeys(values, 1.0)
-            for name, values in axes.items()
-        }
-        return {
-            name: {_typed(name, value): weight for value, weight in values.items()}
-            for name, values in weighted.items()
-        }
+    def _weigh(cls, given: Any) -> Any:
+        return axes.weighted(given)
 
     @field_validator("words", "negative_prompt")
     @classmethod
@@ -105,18 +93,8 @@ class IdentitiesRecipe(Recipe):
 
     @model_validator(mode="after")
     def _known_values(self) -> IdentitiesRecipe:
-        for field in ("identity_axes", "image_axes"):
-            for name, weights in getattr(self, field).items():
-                if name not in AXES:
-                    raise ValueError(f"{field}: unknown axis '{name}', permitted: {', '.join(AXES)}")
-                for value in weights:
-                    if value != SAME or field == "identity_axes":
-                        self._prompt({name: value})
-                    elif name not in self.identity_axes:
-                        raise ValueError(
-                            f"image_axes: '{name}' may be 'same' only where identity_axes has it too"
-                        )
-                balance.combinations({name: weights}, 1, seeds.stream(0))
+        axes.check("identity_axes", self.identity_axes, self._refuse)
+        axes.check("image_axes", self.image_axes, self._refuse_change)
         return self
 
     def title(self) -> str:
@@ -164,6 +142,10 @@ class IdentitiesRecipe(Recipe):
             "identities": ([slot.traits for slot in self.identities()], self.identity_axes),
             "pictures": (self._changes(), self.image_axes),
         }
+
+    def cells(self) -> list[tuple[str, ...]]:
+        """Each axis alone."""
+        return [(name,) for name in {**self.identity_axes, **self.image_axes}]
 
     def prepare(self, out: Path, progress: Progress | None = None, workers: int = 1) -> None:
         """Find the identities."""
@@ -236,6 +218,16 @@ class IdentitiesRecipe(Recipe):
         given = self.max_training_similarity
         return prior.neighbour_at(0.95) if given is None else given
 
+    def _refuse(self, name: str, value: Any) -> None:
+        """Raise ValueError when no prompt can say it."""
+        self._prompt({name: value})
+
+    def _refuse_change(self, name: str, value: Any) -> None:
+        if value != SAME:
+            self._refuse(name, value)
+        elif name not in self.identity_axes:
+            raise ValueError(f"image_axes: '{name}' may be 'same' only where identity_axes has it too")
+
     def _prompt(self, looks: Mapping[str, Any]) -> str:
         text = captions.prompt(**looks)
         return f"{text}, {self.words}" if self.words else text
@@ -243,14 +235,3 @@ class IdentitiesRecipe(Recipe):
 
 def _anchor_look(traits: Mapping[str, Any]) -> dict[str, Any]:
     return {**traits, "pose": "frontal", "expression": "neutral", "light": "soft"}
-
-
-def _typed(axis: str, value: Any) -> Any:
-    """The value that a key of a JSON object stands for."""
-    if not isinstance(value, str) or axis not in AXES:
-        return value
-    if pa.types.is_integer(AXES[axis]) and value.isdecimal():
-        return int(value)
-    if pa.types.is_boolean(AXES[axis]):
-        return {"true": True, "false": False}.get(value.lower(), value)
-    return value

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gen.record import Entry
 from gen.writers import folder, parquet, webdataset
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 
 class Writer(Protocol):
@@ -23,6 +26,10 @@ class Writer(Protocol):
 
     def patterns(self, name: str) -> list[str]:
         """Globs below the dataset that `datasets.load_dataset` should open."""
+        ...
+
+    def features(self) -> Features | None:
+        """Types of the columns where `datasets` would guess them from the first rows; else None."""
         ...
 
 

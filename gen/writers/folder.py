@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from gen import atomic
-from gen.record import SCHEMA, Entry
+from gen.record import Entry, complete
 from gen.writers.webdataset import parsing_array, parsing_png
 
 
@@ -37,7 +37,7 @@ def read(data: Path, name: str) -> Iterator[Entry]:
             marks = record["landmarks68"]
             parsing = folder.with_name(f"{folder.name}.parsing") / file
             yield Entry(
-                record={key: record[key] for key in SCHEMA.names},
+                record=complete(record),
                 png=(folder / file).read_bytes(),
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
                 parsing=parsing_array(parsing.read_bytes()) if parsing.exists() else None,
@@ -47,6 +47,11 @@ def read(data: Path, name: str) -> Iterator[Entry]:
 def patterns(name: str) -> list[str]:
     """Images and metadata, without the label maps."""
     return [f"data/{name}-?????/*"]
+
+
+def features() -> None:
+    """Nothing: it reads whole files."""
+    return None
 
 
 def _replace(target: Path, files: dict[str, bytes]) -> Path:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gen import atomic
-from gen.record import SCHEMA, Entry
+from gen.record import SCHEMA, Entry, complete
 from gen.writers.webdataset import parsing_array, parsing_png
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -40,7 +40,7 @@ def read(data: Path, name: str) -> Iterator[Entry]:
         for row in pq.read_table(path).to_pylist():
             marks, parsing = row["landmarks68"], row["parsing"]
             yield Entry(
-                record={key: row[key] for key in SCHEMA.names},
+                record=complete(row),
                 png=row["image"]["bytes"],
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
                 parsing=None if parsing is None else parsing_array(parsing["bytes"]),
@@ -50,6 +50,11 @@ def read(data: Path, name: str) -> Iterator[Entry]:
 def patterns(name: str) -> list[str]:
     """The files."""
     return [f"data/{name}-*.parquet"]
+
+
+def features() -> None:
+    """Nothing: the files say them."""
+    return None
 
 
 def schema() -> pa.Schema:

@@ -10,6 +10,7 @@ import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,7 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gen import atomic
-from gen.record import SCHEMA, Entry
+from gen.record import SCHEMA, Entry, complete
+
+if TYPE_CHECKING:
+    from datasets import Features
 
 
 def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entry]) -> list[Path]:
@@ -53,6 +57,18 @@ def patterns(name: str) -> list[str]:
     return [f"data/{name}-*.tar"]
 
 
+def features() -> Features:
+    """Types of all members: `datasets` looks at five samples, in which a column may be null that is not later."""
+    from datasets import Features, Image, List, Value
+
+    return Features(
+        {
+            "json": dict(Features.from_arrow_schema(SCHEMA)), "landmarks.npy": List(List(Value("float32"))),
+            "parsing.png": Image(), "png": Image(), "__key__": Value("string"), "__url__": Value("string"),
+        }
+    )  # fmt: skip
+
+
 def parsing_png(parsing: np.ndarray) -> bytes:
     """Label map as a grey PNG."""
     return cv2.imencode(".png", parsing)[1].tobytes()
@@ -81,7 +97,7 @@ def _entry(files: dict[str, bytes]) -> Entry:
     landmarks = files.get("landmarks.npy")
     parsing = files.get("parsing.png")
     return Entry(
-        record=json.loads(files["json"]),
+        record=complete(json.loads(files["json"])),
         png=files["png"],
         landmarks=None if landmarks is None else np.load(io.BytesIO(landmarks)),
         parsing=None if parsing is None else parsing_array(parsing),

@@ -6,7 +6,19 @@ import cv2
 import numpy as np
 import pytest
 
-from gen.checks import CASCADE, Thresholds, contrast, geometry, sharpness, verdict, waterfall
+from gen.checks import (
+    CASCADE,
+    EXPRESSION_STAGES,
+    IDENTITY_STAGES,
+    PICTURE_STAGES,
+    ExpressionThresholds,
+    Thresholds,
+    contrast,
+    geometry,
+    sharpness,
+    verdict,
+    waterfall,
+)
 
 GOOD = {
     "contrast": 0.2, "faces_found": 1, "face_size": 0.5, "sharpness": 3.0, "id_sim_to_ref": 0.8,
@@ -71,6 +83,40 @@ def test_good_samples_pass():
 def test_each_defect_is_turned_down_by_its_check(change, check, words):
     rejected_by, reason = verdict({**GOOD, **change}, LIMITS)
     assert rejected_by == check and words in reason
+
+
+LABELLED = {
+    "contrast": 0.2, "faces_found": 1, "face_size": 0.5, "sharpness": 3.0, "quality": 0.6,
+    "label_decision": "keep", "label_intended": "fear", "label_pseudo": "surprise", "label_soft": [0.2, 0.8],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "check", "words"),
+    [
+        ({}, None, ""),
+        ({"label_decision": "relabel"}, None, ""),
+        ({"label_decision": None}, None, ""),
+        ({"quality": 0.4}, "quality", "quality 0.40, at least 0.5 wanted"),
+        ({"label_decision": "drop"}, "label", "asked for fear, read as surprise (probability 0.80)"),
+        ({"label_decision": "drop", "quality": 0.4}, "quality", ""),
+        ({"id_sim_to_ref": 0.0, "id_sim_to_other": 1.0}, None, ""),
+    ],
+)
+def test_labelled_expressions_have_checks_of_their_own(change, check, words):
+    rejected_by, reason = verdict({**LABELLED, **change}, ExpressionThresholds(quality=0.5))
+    assert rejected_by == check and words in reason
+
+
+def test_identities_have_no_limit_of_quality():
+    assert verdict({**GOOD, "quality": 0.0}, LIMITS) == (None, "")
+    assert set(CASCADE) == {*PICTURE_STAGES, *IDENTITY_STAGES, *EXPRESSION_STAGES}
+
+
+def test_a_waterfall_has_the_stages_that_there_are():
+    rows = waterfall([None, "label"], (*PICTURE_STAGES, *EXPRESSION_STAGES))
+    assert [name for name, _, _ in rows] == ["error", *PICTURE_STAGES, "quality", "label"]
+    assert rows[-1] == ("label", 2, 1)
 
 
 def test_black_images_have_no_contrast():

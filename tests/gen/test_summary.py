@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import re
@@ -58,6 +59,29 @@ def test_datasets_opens_it(dataset, tmp_path):
     assert (row["png"] if format == "webdataset" else row["image"]).size == (32, 32)
     for name in ("caption", "requested_skin_tone", "sha256", "seed"):
         assert record[name] == stored[record["id"]][name]
+
+
+class LateRecipe(ToyRecipe):
+    """An age is read off the later pictures only."""
+
+    def maker(self, out):
+        made = super().maker(out)
+        draw = made._one
+        made._one = lambda row: add_age(draw(row)) if int(row.id[1:]) >= 8 else draw(row)
+        return made
+
+
+def add_age(sample):
+    return dataclasses.replace(sample, measured={**sample.measured, "age_years": 41.5})
+
+
+def test_a_column_that_begins_with_nulls_opens(tmp_path):
+    from datasets import load_dataset
+
+    generate(LateRecipe(count=14, rejected_share=0, shard_size=16), tmp_path / "set")
+    opened = load_dataset(str(tmp_path / "set"), split="train", cache_dir=str(tmp_path / "cache"))
+    ages = [record["measured_age_years"] for record in opened["json"]]
+    assert ages == [None] * 8 + [41.5] * 6
 
 
 def test_croissant_describes_files_and_fields(dataset):

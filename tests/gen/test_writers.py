@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -93,6 +95,17 @@ def test_requested_and_measured_are_kept_apart(entries):
     assert record["requested_pose"] == "frontal" and record["measured_yaw_deg"] == 0.25
     assert record["requested_expression"] is None
     assert not any(name in record for name in ("pose", "expression", "age_band", "gender"))
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_rows_of_an_older_schema_read_as_nulls(entries, tmp_path, name, monkeypatch):
+    old = pa.schema([field for field in SCHEMA if field.name not in ("label", "au_measured")])
+    short = Entry(record={key: entries[0].record[key] for key in old.names}, png=entries[0].png)
+    monkeypatch.setattr(sys.modules[f"gen.writers.{name}"], "SCHEMA", old, raising=False)
+    WRITERS[name].write(tmp_path, "train", 0, 1, [short])
+    (found,) = WRITERS[name].read(tmp_path, "train")
+    assert list(found.record) == SCHEMA.names and found.record["label"] is found.record["au_measured"] is None
+    assert {key: found.record[key] for key in old.names} == short.record
 
 
 def test_record_fields_outside_the_schema_are_refused(entries):

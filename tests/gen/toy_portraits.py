@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from transformers import (
     CLIPVisionModelWithProjection,
 )
 
-from faces import alignment
+from faces import alignment, vocabulary
 from faces.analysis import FaceAnalysis
+from faces.perception import AGE_CENTRES
 from gen.checks import Thresholds
 from gen.engine import generate
 from gen.portraits import Studio
@@ -59,6 +61,20 @@ class ToyIdentities(IdentitiesRecipe):
         )
 
 
+def reading(pixels: np.ndarray) -> dict[str, Any]:
+    """What is read off a face: numbers that follow from the pixels, none of them true."""
+    rng = np.random.default_rng(int(pixels.astype(np.int64).sum()))
+    units = dict(zip(vocabulary.UNIT_COLUMNS, rng.uniform(0, 1, len(vocabulary.UNIT_COLUMNS)), strict=True))
+    odds = rng.dirichlet(np.full(len(vocabulary.EXPRESSIONS), 0.3))
+    return {
+        "outline_landmarks": None, "landmark_sigma": np.ones(68, np.float32),
+        "pose": np.zeros(3, np.float32), "action_units": units,
+        "expression": dict(zip(vocabulary.EXPRESSIONS, odds.tolist(), strict=True)), "open_set": 0.1,
+        "valence": 0.2, "arousal": -0.1, "age": np.eye(len(AGE_CENTRES))[3], "hair_colour": {},
+        "attributes": {}, "quality": 0.8,
+    }  # fmt: skip
+
+
 class FrameAnalyzer:
     """Every picture shows one face, as a canonical frame does."""
 
@@ -71,11 +87,8 @@ class FrameAnalyzer:
         parsing = np.ones((side, side), np.uint8)
         marks = np.float32(points * side)
         box = np.concatenate([marks.min(0), marks.max(0)])
-        return [
-            FaceAnalysis(
-                box=box, score=1.0, landmarks=marks, aligned=pixels, parsing=parsing, matrix=np.eye(2, 3)
-            )
-        ]
+        place = {"box": box, "score": 1.0, "landmarks": marks, "aligned": pixels, "matrix": np.eye(2, 3)}
+        return [FaceAnalysis(**place, parsing=parsing, **reading(pixels))]
 
     def analyze_aligned(self, frames: np.ndarray) -> list[FaceAnalysis]:
         """Analyze frames."""

@@ -51,6 +51,7 @@ def test_version(run):
         ["generate", "identities"], ["evaluate"], ["portrait", "x.jpg", "--count", "many"],
         ["heads", "--count", "1", "--out", "x", "--size", "8"], ["demo", "--colour"],
         ["generate", "identities", "--out", "x", "--format", "zip"], ["generate", "faces"],
+        ["generate", "expressions"], ["generate", "expressions", "--out", "x", "--per-class", "0"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run, arguments):

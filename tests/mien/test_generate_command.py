@@ -1,4 +1,4 @@
-"""`mien generate identities`: settings, recipe files, ranges of shards, and what is printed."""
+"""`mien generate identities` and `expressions`: settings, recipe files, ranges of shards, and what is printed."""
 
 import json
 from pathlib import Path
@@ -63,6 +63,44 @@ def test_a_recipe_file_replaces_the_options(engine, tmp_path):
     file.write_text("recipe: identities\nids: 7\nimages_per_id: 2\n")
     assert invoke("generate", "identities", "--recipe", file, "--out", tmp_path).exit_code == 0
     assert (engine["recipe"].ids, engine["recipe"].images_per_id) == (7, 2)
+
+
+def test_options_become_the_recipe_of_expressions(engine, tmp_path):
+    result = invoke(
+        "generate", "expressions", "--per-class", 3, "--seed", 5, "--format", "parquet", "--model", "x", "--workers",
+        2, "--shards", "0:1", "--overwrite", "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = engine["recipe"]
+    assert (recipe.kind, recipe.per_class, recipe.seed, recipe.format) == ("expressions", 3, 5, "parquet")
+    assert (recipe.model, engine["out"], engine["workers"]) == ("x", tmp_path, 2)
+    assert (engine["shard_range"], engine["overwrite"]) == ((0, 1), True)
+    assert json.loads(result.stdout)["pictures"] == 5
+
+
+def test_five_hundred_of_each_expression_are_the_default(engine, tmp_path):
+    assert invoke("generate", "expressions", "--out", tmp_path).exit_code == 0
+    assert engine["recipe"].per_class == 500 and engine["recipe"].semantic_scale == 0
+
+
+def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("recipe: expressions\nper_class: 7\n")
+    result = invoke("generate", "identities", "--recipe", file, "--out", tmp_path)
+    assert result.exit_code == 1 and "recipe" not in engine
+    assert "a recipe of expressions; make it with `mien generate expressions`" in result.stderr
+    assert invoke("generate", "expressions", "--recipe", file, "--out", tmp_path).exit_code == 0
+    assert engine["recipe"].per_class == 7
+
+
+def test_help_names_both_sets():
+    text = invoke("generate", "--help").stdout
+    assert "identities" in text and "expressions" in text
+    text = invoke("generate", "expressions", "--help").stdout
+    assert all(
+        option in text
+        for option in ("--per-class", "--seed", "--recipe", "--shards", "--overwrite", "--json")
+    )
 
 
 @pytest.mark.parametrize(
