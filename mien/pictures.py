@@ -19,7 +19,8 @@ from faces.analysis import FaceAnalysis, FaceAnalyzer
 from faces.images import open_image
 from faces.provenance import Provenance, save_image
 from mien import demo
-from pipelines.expression.pipeline import ExpressionPipeline, at_rest, typical_units
+from pipelines.expression.pipeline import ExpressionPipeline
+from pipelines.expression.units import at_rest, typical_units
 
 SWEEP = ("AU1", "AU4", "AU5", "AU43", "AU9", "AU12", "AU12L", "AU15", "AU25", "AU26")
 """Action units of the sweep, one a row."""

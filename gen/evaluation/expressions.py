@@ -188,7 +188,7 @@ class DrawnExpressions:
 
 def draw_expressions(pipe: Any, prior: IdentityPrior, settings: Settings) -> DrawnExpressions:
     """Draw every expression of as many people as the settings allow."""
-    from pipelines.expression.pipeline import typical_units
+    from pipelines.expression.units import typical_units
 
     requests, people = [], []
     for person in range(QUICK_EXPRESSIONS if settings.quick else EXPRESSIONS):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMInverseScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 from diffusers.schedulers import KarrasDiffusionSchedulers
@@ -27,28 +27,22 @@ from transformers import (
 )
 
 import weights
-from faces.head.expression import PROTOTYPES
-from faces.head.spec import full_action_units
 from faces.images import ImageSource
-from faces.networks import network_input
 from faces.perception import PerceptionNet
-from faces.vocabulary import UNIT_COLUMNS
 from pipelines.expression.guidance import ExpressionGuide, Guide, Norm, clean_estimate, descend
+from pipelines.expression.inversion import LayoutInversionMixin
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
+from pipelines.expression.units import Units, check_expression, spread_over, typical_units
 from pipelines.portrait import arguments
 from pipelines.portrait.attention import (
     AdapterContext,
     IdentityContext,
     install_adapter,
-    is_adapter_installed,
 )
 from pipelines.portrait.conditioning import IdentityConditioning
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitOutput, PortraitPipeline
-
-Units = Mapping[str, float] | Sequence[Mapping[str, float]]
-"""Name -> intensity, for all pictures or one mapping a prompt."""
 
 
 @dataclass
@@ -59,7 +53,7 @@ class ExpressionOutput(PortraitOutput):
     """(guided steps, pictures): what the guide found in each estimate; None without semantic guidance."""
 
 
-class ExpressionPipeline(PortraitPipeline):
+class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
     """Draws faces with the action units that are asked for; every other argument is `PortraitPipeline`'s.
 
     Args:
@@ -146,33 +140,6 @@ class ExpressionPipeline(PortraitPipeline):
         )
 
     @torch.no_grad()
-    def invert(
-        self, images: np.ndarray, num_inference_steps: int = 20, share: float = 0.7
-    ) -> tuple[torch.Tensor, int]:
-        """Noise that leads back to faces: their layout without their look (DDIM, Song et al. 2021, section 4.3).
-
-        Args:
-            images: (n, S, S, 3) uint8 canonical frames of the denoiser's size.
-            num_inference_steps: of the drawing that will start from it.
-            share: of these steps that are inverted; more leaves less of the face.
-
-        Returns:
-            Latents (n, C, h, w), and the step of the schedule that they belong to.
-        """
-        latents = self.encode_latents(network_input(torch.from_numpy(np.ascontiguousarray(images))))
-        inverse = DDIMInverseScheduler.from_config(self.scheduler.config)
-        inverse.set_timesteps(num_inference_steps)
-        steps = min(num_inference_steps, max(1, round(share * num_inference_steps)))
-        people = self.nobody(len(images))
-        _, text, tokens, pooled = self.encode_conditions([""] * len(images), None, people)
-        size = (images.shape[1], images.shape[2])
-        extra = arguments.added_conditions(self.unet, pooled, size, len(images), 1.0, latents.device)
-        for t in inverse.timesteps[:steps]:
-            predicted = self._denoised(latents, t, text.to(latents), IdentityContext(tokens), extra)
-            latents = inverse.step(predicted, t, latents).prev_sample
-        return latents, num_inference_steps - steps
-
-    @torch.no_grad()
     def __call__(
         self,
         image: ImageSource | Sequence[Any] | None = None,
@@ -257,7 +224,7 @@ class ExpressionPipeline(PortraitPipeline):
         if all(source is None for source in sources.values()):
             conditioning = sources["conditioning"] = self.nobody()
         arguments.check(self, sources, callback_on_step_end_tensor_inputs)
-        self._check_expression(semantic_scale, semantic_start, layout, latents)
+        check_expression(self, semantic_scale, semantic_start, layout, latents)
         size = arguments.picture_size(height, width, self.unet.config.sample_size, self.vae_scale_factor)
         self._guidance_scale, self._interrupt = guidance_scale, False
         self._cross_attention_kwargs = None
@@ -268,7 +235,7 @@ class ExpressionPipeline(PortraitPipeline):
         elif id_embeds is not None:
             conditioning = self.identity_from_embedding(id_embeds)
         assert conditioning is not None  # one of the three is given
-        prompt, conditioning = _as_many_as(prompt, conditioning, action_units, expression)
+        prompt, conditioning = spread_over(prompt, conditioning, action_units, expression)
         prompts, people = arguments.pair(prompt, conditioning)
         expressions = arguments.as_many("expression", expression, len(prompts))
         units = typical_units(action_units, expressions, intensity)
@@ -406,90 +373,11 @@ class ExpressionPipeline(PortraitPipeline):
             **{name: arguments.last_rows(value, last) for name, value in extra.items()},
         )[0]
 
-    def encode_latents(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Latents of pictures (n, 3, h, w) in [-1, 1], as the denoiser sees them; the inverse of `decode_latents`."""
-        pictures = pictures.to(self._execution_device, self.unet.dtype)
-        if self.vae is None:
-            return pictures
-        latents = self.vae.encode(pictures.to(self.vae.dtype)).latent_dist.mode().to(self.unet.dtype)
-        mean, std = (self.vae.config.get(name) for name in ("latents_mean", "latents_std"))
-        if mean is not None and std is not None:
-            mean, std = (torch.tensor(x).view(1, -1, 1, 1).to(latents) for x in (mean, std))
-            return (latents - mean) / std
-        shift = self.vae.config.get("shift_factor") or 0.0
-        return (latents - shift) * self.vae.config.scaling_factor
-
     def load_guide(self) -> torch.nn.Module:
         """Return what reads faces for semantic guidance, on the pipeline's device."""
         if self.guide_network is None:
             self.guide_network = PerceptionNet.load(weights.bundled("perception"))
         return self.guide_network.to(self._execution_device)
-
-    def _check_expression(
-        self, semantic_scale: float, semantic_start: float, layout: Any, latents: Any
-    ) -> None:
-        if not is_adapter_installed(self.unet, BRANCH, self.action_unit_adapter.attention):
-            raise ValueError(
-                "unet: its attention does not belong to this action unit adapter; "
-                "call install_adapter(pipe.unet, BRANCH, pipe.action_unit_adapter.attention)"
-            )
-        if semantic_scale < 0 or not 0 <= semantic_start <= 1:
-            raise ValueError(
-                f"semantic_scale={semantic_scale}, semantic_start={semantic_start}: "
-                "expected at least 0, and a share 0..1"
-            )
-        if layout is not None and latents is not None:
-            raise ValueError("layout and latents given: both say where to start, pass one")
-
-
-def typical_units(
-    action_units: Units | None, expressions: Sequence[str | None], intensity: float
-) -> list[Mapping[str, float]]:
-    """Action units of each prompt: as given, else typical of its expression, all others at rest.
-
-    Raises:
-        ValueError: an unknown expression.
-    """
-    if action_units is not None:
-        same = isinstance(action_units, Mapping)
-        return [action_units] * len(expressions) if same else list(action_units)  # type: ignore[list-item]
-    rows: list[Mapping[str, float]] = []
-    for name in expressions:
-        if name is None:
-            rows.append({})
-        elif name in PROTOTYPES:
-            typical = {unit: min(1.5, value * intensity) for unit, value in PROTOTYPES[name].items()}
-            rows.append(at_rest() | _both_sides(typical))
-        else:
-            raise ValueError(f"expression {name!r}: known are {', '.join(PROTOTYPES)}")
-    return rows
-
-
-def at_rest() -> dict[str, float]:
-    """Every action unit at 0: a face that does nothing, where {} is a face that may do anything."""
-    return dict.fromkeys(UNIT_COLUMNS, 0.0)
-
-
-def _both_sides(units: Mapping[str, float]) -> dict[str, float]:
-    full = full_action_units(dict(units))
-    return {name: full[name] for name in UNIT_COLUMNS if full[name] > 0}
-
-
-def _as_many_as(
-    prompt: str | Sequence[str],
-    conditioning: IdentityConditioning,
-    units: Units | None,
-    expression: str | Sequence[str | None] | None,
-) -> tuple[str | Sequence[str], IdentityConditioning]:
-    """One prompt for several mappings of units or several expressions stands for as many."""
-    several = max(
-        1 if units is None or isinstance(units, Mapping) else len(units),
-        1 if expression is None or isinstance(expression, str) else len(expression),
-    )
-    prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-    if len(prompts) == 1 and several > 1 and len(conditioning) in (1, several):
-        return prompts * several, conditioning
-    return prompt, conditioning
 
 
 def _context(

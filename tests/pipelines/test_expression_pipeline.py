@@ -11,7 +11,8 @@ from faces import vocabulary
 from faces.perception import PerceptionNet
 from pipelines.expression.guidance import ExpressionGuide, clean_estimate, descend
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
-from pipelines.expression.pipeline import ExpressionPipeline, at_rest, typical_units
+from pipelines.expression.pipeline import ExpressionPipeline
+from pipelines.expression.units import at_rest, typical_units
 from pipelines.portrait.attention import install_identity_attention
 from pipelines.portrait.pipeline import PortraitPipeline
 from tests.pipelines.components import generators, toy_components, toy_frames, toy_people

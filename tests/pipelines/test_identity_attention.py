@@ -15,11 +15,10 @@ from pipelines.portrait.attention import (
     IdentityProcessor,
     attention_layers,
     install_identity_attention,
-    localization_loss,
-    mean_localization_loss,
     record_text_attention,
     remove_identity_attention,
 )
+from pipelines.portrait.localization import localization_loss, mean_localization_loss
 from tests.pipelines.components import toy_conditioner, toy_unet
 
 

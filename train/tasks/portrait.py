@@ -16,18 +16,18 @@ from diffusers import DPMSolverMultistepScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from torch.nn import functional
-from transformers import CLIPImageProcessorPil, CLIPTextConfig, CLIPTextModel
+from transformers import CLIPImageProcessorPil, CLIPTextModel
 
 from faces import captions, vocabulary
 from pipelines.autoencoder import PatchAutoencoderKL
 from pipelines.portrait.attention import (
     IdentityContext,
     install_identity_attention,
-    mean_localization_loss,
     record_text_attention,
 )
 from pipelines.portrait.captioning import mark_parts
 from pipelines.portrait.encoder import FaceEncoder
+from pipelines.portrait.localization import mean_localization_loss
 from pipelines.portrait.modules import IdentityConditioner
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import CARD, HeadArrays
@@ -40,6 +40,7 @@ from train.losses import target, weighted_mse
 from train.tasks import Task
 from train.tasks.vae import face_window
 from train.tokenizer import train_tokenizer
+from train.widths import make_text_encoder, make_unet
 
 MAX_LENGTH = 48
 _TIMESTEPS = 1000
@@ -149,9 +150,9 @@ class PortraitTask(Task):
                 ),
             }
         else:
-            unet = self._unet()
+            unet = make_unet(config.channels, config.plain_levels, config.layers, config.text_width, self.vae)
             parts = {
-                "text_encoder": self._text_encoder(),
+                "text_encoder": make_text_encoder(self.tokenizer, config.text_width, config.text_layers),
                 "unet": unet,
                 "conditioner": self._conditioner(unet),
             }
@@ -165,41 +166,6 @@ class PortraitTask(Task):
             model["text_encoder"].requires_grad_(False)
             model["unet"].requires_grad_(False)
         return model
-
-    def _unet(self) -> UNet2DConditionModel:
-        channels, plain = self.config.channels, self.config.plain_levels
-        deep = len(channels) - plain
-        return UNet2DConditionModel(
-            sample_size=16,
-            in_channels=self.vae.config.latent_channels,
-            out_channels=self.vae.config.latent_channels,
-            down_block_types=("DownBlock2D",) * plain + ("CrossAttnDownBlock2D",) * deep,
-            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",) * plain,
-            block_out_channels=channels,
-            layers_per_block=self.config.layers,
-            cross_attention_dim=self.config.text_width,
-            attention_head_dim=tuple(
-                width // 32 for width in channels
-            ),  # diffusers counts heads under this name
-            norm_num_groups=16,
-        )
-
-    def _text_encoder(self) -> CLIPTextModel:
-        width = self.config.text_width
-        return CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=len(self.tokenizer),
-                hidden_size=width,
-                intermediate_size=width * 3,
-                num_hidden_layers=self.config.text_layers,
-                num_attention_heads=width // 64,
-                max_position_embeddings=MAX_LENGTH,
-                projection_dim=width,
-                bos_token_id=self.tokenizer.bos_token_id,
-                eos_token_id=self.tokenizer.eos_token_id,
-                pad_token_id=self.tokenizer.pad_token_id,
-            )
-        )
 
     def _conditioner(self, unet: UNet2DConditionModel) -> IdentityConditioner:
         vision = self.image_encoder.config

@@ -10,9 +10,9 @@ import torch
 
 from faces import vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
-from faces.head.study import compound_units, free_units, is_compound
 from faces.head.expression import PROTOTYPES
 from faces.head.spec import full_action_units
+from faces.head.study import compound_units, free_units, is_compound
 from faces.perception import AGE_CENTRES, ATTRIBUTES, PerceptionNet
 from gen.evaluation import exam, perception
 from gen.evaluation.exam import Exam
