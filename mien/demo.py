@@ -1,4 +1,4 @@
-"""The job of `make demo`: portraits, a small dataset, measured numbers, and one page that shows them."""
+"""The job of `make demo`: portraits, expressions, a small dataset, measured numbers, and one page that shows them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ LOOKS: tuple[dict[str, Any], ...] = (
 )  # fmt: skip
 """What every person is shown as, in the terms of `faces.captions.prompt`."""
 BATCH = 16
+EXPRESSIVE = 3
+"""People who are shown with every expression."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +75,9 @@ class Results:
     prompts: tuple[str, ...]
     people: tuple[Person, ...]
     portrait_seconds: float
+    expressions: tuple[Person, ...]
+    """The first people with the expressions of `vocabulary.EXPRESSIONS`; none where the model cannot steer them."""
+    expression_seconds: float
     dataset: dict[str, Any]
     dataset_seconds: float
     measured: tuple[Measured, ...]
@@ -95,6 +100,8 @@ def run(settings: Demo) -> Path:
     start = time.perf_counter()
     people = _portraits(settings, people, prompts)
     portraits_done = time.perf_counter()
+    expressions = _expressions(settings, people[:EXPRESSIVE])
+    expressions_done = time.perf_counter()
     dataset = _dataset(settings)
     dataset_done = time.perf_counter()
     results = Results(
@@ -102,8 +109,10 @@ def run(settings: Demo) -> Path:
         prompts=prompts,
         people=people,
         portrait_seconds=portraits_done - start,
+        expressions=expressions,
+        expression_seconds=expressions_done - portraits_done,
         dataset=dataset,
-        dataset_seconds=dataset_done - portraits_done,
+        dataset_seconds=dataset_done - expressions_done,
         measured=(_measure("portrait", settings), _measure("identities", settings)),
         model_sha256=model_digest(settings.model),
     )
@@ -174,6 +183,49 @@ def _portraits(settings: Demo, people: tuple[Person, ...], prompts: tuple[str, .
                 )
             done(len(batch))
     return tuple(replace(person, portraits=tuple(files[person.name])) for person in people)
+
+
+def _expressions(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
+    """Show people with the eight expressions, each person's from one noise."""
+    import torch
+
+    from faces import vocabulary
+    from faces.provenance import save_image
+    from mien.portrait import record
+    from pipelines.device import best_device
+    from pipelines.expression.pipeline import ExpressionPipeline
+
+    if not _steers_expressions(settings.model):
+        return ()
+    pipe = ExpressionPipeline.from_pretrained(settings.model).to(best_device())
+    pipe.set_progress_bar_config(disable=True)
+    folder = settings.out / "expressions"
+    folder.mkdir(parents=True, exist_ok=True)
+    prompt, shown = "portrait of a person, facing the camera", []
+    with progress.counted("expressions", len(people) * len(vocabulary.EXPRESSIONS)) as done:
+        for person in people:
+            output: Any = pipe(
+                image=str(person.reference),
+                prompt=prompt,
+                expression=list(vocabulary.EXPRESSIONS),
+                num_inference_steps=settings.steps,
+                generator=[torch.Generator("cpu").manual_seed(settings.seed) for _ in vocabulary.EXPRESSIONS],
+            )
+            origin = record(settings.model, prompt, settings.seed, settings.steps, "ExpressionPipeline")
+            files = [
+                save_image(image, folder / f"{person.reference.stem}-{name}.png", origin)
+                for name, image in zip(vocabulary.EXPRESSIONS, output.images, strict=True)
+            ]
+            shown.append(replace(person, portraits=tuple(files)))
+            done(len(files))
+    return tuple(shown)
+
+
+def _steers_expressions(model: str) -> bool:
+    """Whether a model brings an adapter of action units."""
+    from gen import models
+
+    return (models.folder(model) / "action_unit_adapter").is_dir()
 
 
 def _dataset(settings: Demo) -> dict[str, Any]:

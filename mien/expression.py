@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.portrait import model_digest, model_name
+from mien.portrait import record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ def make(request: ExpressionRequest) -> list[dict[str, Any]]:
     """Make and save the pictures; return a row of facts for each."""
     import torch
 
-    from faces.provenance import Provenance, prompt_hash, save_image
+    from faces.provenance import save_image
     from pipelines.device import best_device
     from pipelines.expression.pipeline import ExpressionPipeline
 
@@ -83,18 +83,8 @@ def make(request: ExpressionRequest) -> list[dict[str, Any]]:
     request.out.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for path, image, seed in zip(request.files(), output.images, seeds, strict=True):
-        record = Provenance(
-            digital_source_type="trainedAlgorithmicMedia",
-            pipeline="ExpressionPipeline",
-            model=model_name(request.model),
-            model_sha256=model_digest(request.model),
-            seed=seed,
-            steps=request.steps,
-            prompt_sha256=prompt_hash(request.prompt),
-            extra={"expression": request.expression, "action_units": units},
-        )
-        save_image(image, path, record)
-        rows.append(
-            {"file": str(path), "seed": seed, "expression": request.expression, "action_units": units}
-        )
+        asked = {"expression": request.expression, "action_units": units}
+        origin = record(request.model, request.prompt, seed, request.steps, "ExpressionPipeline", **asked)
+        save_image(image, path, origin)
+        rows.append({"file": str(path), "seed": seed, **asked})
     return rows

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mien
+from faces import vocabulary
 from gen import atomic
 
 if TYPE_CHECKING:
@@ -29,7 +30,11 @@ def write(results: Results, path: Path) -> Path:
 
 def html(results: Results) -> str:
     """Lay the results out."""
-    sections = [_people(results), _dataset(results)]
+    sections = [
+        _people(results),
+        *([_expressions(results)] if results.expressions else []),
+        _dataset(results),
+    ]
     sections += [_measured(measured) for measured in results.measured]
     sections += [_provenance(results), _further(results)]
     return (
@@ -83,6 +88,20 @@ def _people(results: Results) -> str:
             " The bundled model has seen rendered heads only: expect a likeness in its style, no photograph."
         )
     return _section("Portraits", lead, f'<div class="scroll">{table}</div>')
+
+
+def _expressions(results: Results) -> str:
+    heads = "".join(f"<th>{escape(name)}</th>" for name in vocabulary.EXPRESSIONS)
+    rows = []
+    for person in results.expressions:
+        cells = "".join(f"<td>{_picture(file, person.name)}</td>" for file in person.portraits)
+        rows.append(f'<tr><td class="reference">{_picture(person.reference, person.name)}</td>{cells}</tr>')
+    table = f'<table class="people"><tr><th>reference</th>{heads}</tr>{"".join(rows)}</table>'
+    lead = (
+        f"The same people with expressions set by action units, no word of them in the prompt, in "
+        f"{results.expression_seconds:.0f} s. A row shares its noise. An expression is displayed, not felt."
+    )
+    return _section("Expressions", lead, f'<div class="scroll">{table}</div>')
 
 
 def _dataset(results: Results) -> str:
@@ -159,7 +178,10 @@ def _further(results: Results) -> str:
     commands = """make demo REF=photo.jpg                       # the same, with a picture of your own
 . .venv/bin/activate
 mien portrait photo.jpg --prompt "portrait of a person, smiling, facing slightly left" --count 4
-mien generate identities --ids 200 --images-per-id 10 --out out/identities
+mien expression photo.jpg --units AU12=0.8,AU4L=0.3 --out smile.png
+mien analyze photo.jpg
+mien generate identities --ids 50 --images-per-id 10 --out out/identities
+mien generate expressions --per-class 50 --out out/expressions
 mien evaluate portrait --json out/portrait.json
 mien doctor                                   # what else could be installed"""
     code = """from pipelines.portrait.pipeline import PortraitPipeline

@@ -72,18 +72,21 @@ def make(request: PortraitRequest) -> list[dict[str, Any]]:
     return rows
 
 
-def record(model: str, prompt: str, seed: int, steps: int) -> Any:
-    """Return the provenance of a portrait."""
+def record(
+    model: str, prompt: str, seed: int, steps: int, pipeline: str = "PortraitPipeline", **extra: Any
+) -> Any:
+    """Return the provenance of a picture; `extra` are further facts of JSON types."""
     from faces.provenance import Provenance, prompt_hash
 
     return Provenance(
         digital_source_type="trainedAlgorithmicMedia",
-        pipeline="PortraitPipeline",
+        pipeline=pipeline,
         model=model_name(model),
         model_sha256=model_digest(model),
         seed=seed,
         steps=steps,
         prompt_sha256=prompt_hash(prompt),
+        extra=extra,
     )
 
 

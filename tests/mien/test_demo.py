@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faces import provenance
+from faces import provenance, vocabulary
 from gen.plan import PlanConflict
 from mien import demo, page, portrait
 
@@ -48,6 +48,14 @@ class Painter:
         return SimpleNamespace(images=[Image.new("RGB", (16, 16), "teal") for _ in prompt])
 
 
+class FacePainter(Painter):
+    """Answers like ExpressionPipeline with a picture for each expression."""
+
+    def __call__(self, image, prompt, expression, generator, **settings):
+        self.calls.append((image, expression, [one.initial_seed() for one in generator]))
+        return SimpleNamespace(images=[Image.new("RGB", (16, 16), "olive") for _ in expression])
+
+
 @pytest.fixture
 def stage(monkeypatch, tmp_path):
     """Everything that costs time replaced; two bundled references."""
@@ -60,6 +68,10 @@ def stage(monkeypatch, tmp_path):
     module = ModuleType("pipelines.portrait.pipeline")
     module.PortraitPipeline = SimpleNamespace(from_pretrained=lambda model: painter)
     monkeypatch.setitem(sys.modules, "pipelines.portrait.pipeline", module)
+    faces, module = FacePainter(), ModuleType("pipelines.expression.pipeline")
+    module.ExpressionPipeline = SimpleNamespace(from_pretrained=lambda model: faces)
+    monkeypatch.setitem(sys.modules, "pipelines.expression.pipeline", module)
+    monkeypatch.setattr(demo, "_steers_expressions", lambda model: True)
     monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
     made = []
 
@@ -82,7 +94,9 @@ def stage(monkeypatch, tmp_path):
     }
     monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
     settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)
-    return SimpleNamespace(painter=painter, made=made, settings=settings, lines=lines, folder=tmp_path)
+    return SimpleNamespace(
+        painter=painter, faces=faces, made=made, settings=settings, lines=lines, folder=tmp_path
+    )
 
 
 def test_everything_ends_up_on_one_page(stage):
@@ -90,7 +104,7 @@ def test_everything_ends_up_on_one_page(stage):
     text = path.read_text()
     assert path == stage.settings.out / "index.html"
     looks = len(demo.LOOKS)
-    assert text.count("<img") == 2 * (looks + 1) + 1
+    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 1
     assert f"<b>{2 * looks}</b>" in text
     assert "11 of 12 planned pictures kept; 3 attempts" in text
     assert "0.72" in text
@@ -132,6 +146,22 @@ def test_every_portrait_says_what_made_it(stage):
     record = provenance.read(files[0])
     assert (record.pipeline, record.model, record.model_sha256) == ("PortraitPipeline", "mini", "ab" * 32)
     assert record.prompt_sha256 == provenance.prompt_hash(demo.prompts_of_looks()[0])
+
+
+def test_every_expression_of_the_first_people_shares_its_noise(stage, monkeypatch):
+    monkeypatch.setattr(demo, "EXPRESSIVE", 1)
+    demo.run(demo.Demo(out=stage.settings.out, seed=40))
+    ((image, expressions, seeds),) = stage.faces.calls
+    assert Path(image).stem == "a" and expressions == list(vocabulary.EXPRESSIONS) and seeds == [40] * 8
+    files = sorted((stage.settings.out / "expressions").glob("*.png"))
+    assert [file.stem for file in files] == sorted(f"a-{name}" for name in vocabulary.EXPRESSIONS)
+    assert provenance.read(files[0]).pipeline == "ExpressionPipeline"
+
+
+def test_a_model_that_cannot_steer_expressions_shows_none(stage, monkeypatch):
+    monkeypatch.setattr(demo, "_steers_expressions", lambda model: False)
+    assert "<h2>Expressions</h2>" not in demo.run(stage.settings).read_text()
+    assert stage.faces.calls == []
 
 
 def test_a_picture_of_the_user_comes_first(stage):

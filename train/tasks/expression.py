@@ -20,6 +20,8 @@ from faces.perception import PerceptionNet
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
 from pipelines.portrait.attention import AdapterContext, IdentityContext, install_adapter
 from pipelines.portrait.pipeline import PortraitPipeline
+from train.data.heads import unit_table, unit_weights
+from train.data.portraits import PortraitData
 from train.draws import Draws
 from train.grid import save_grid
 from train.tasks.portrait import PortraitConfig, PortraitTask
@@ -59,6 +61,7 @@ class ExpressionTask(PortraitTask):
     Config = ExpressionConfig
 
     def __init__(self, config: ExpressionConfig) -> None:
+        self._unit_weights = torch.ones(len(vocabulary.UNIT_COLUMNS))
         self.teacher = PerceptionNet.load(config.teacher) if config.teacher else None
         super().__init__(config)
 
@@ -75,6 +78,12 @@ class ExpressionTask(PortraitTask):
         install_adapter(model["unet"], BRANCH, adapter.attention)
         model["adapter"] = adapter
         return model
+
+    def dataset(self) -> PortraitData:
+        """Return the heads with what is cached of them; what the teacher misses counts alike for every unit."""
+        data = super().dataset()
+        self._unit_weights = torch.from_numpy(unit_weights(unit_table(data.heads.labels)))
+        return data
 
     def _told(self, labels: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
         if rng.random() < self.config.told_share:
@@ -111,7 +120,7 @@ class ExpressionTask(PortraitTask):
         if not len(rows):
             return estimate.new_zeros(())
         read = self.teacher(self._decode(estimate[rows]), ("action_units",))["action_units"].float()
-        known = batch["specified"][rows].float()
+        known = batch["specified"][rows].float() * self._unit_weights.to(read.device)
         return ((read - batch["units"][rows]).square() * known).sum() / known.sum().clamp(min=1)
 
     def assemble(self, model: Any) -> PortraitPipeline:
