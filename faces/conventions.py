@@ -29,11 +29,10 @@ class LandmarkAdapter(FaceNetwork):
 
     def __init__(self, width: int = 96) -> None:
         super().__init__(width=width)
-        self.body = nn.Sequential(
-            nn.Linear(136, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 136)
-        )
-        nn.init.zeros_(self.body[-1].weight)
-        nn.init.zeros_(self.body[-1].bias)
+        last = nn.Linear(width, 136)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.body = nn.Sequential(nn.Linear(136, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), last)
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
         """Map (n, 68, 2) in the face's own frame to the same."""

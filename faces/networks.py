@@ -91,7 +91,7 @@ def halving(inside: int, outside: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
 
 
-_READ_LEVEL = 1
+READ_LEVEL = 1
 """Level of the trunk that the reader starts from: 48 channels at a quarter of the size."""
 JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
 
@@ -137,7 +137,7 @@ class JudgeNet(FaceNetwork):
                 "au": nn.Linear(features, len(JUDGE_UNITS)),
             }
         )
-        self.reader = _UnitReader(widths[_READ_LEVEL], *reader) if reader else None
+        self.reader = _UnitReader(widths[READ_LEVEL], *reader) if reader else None
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Look at aligned portraits (n, 3, size, size) in [-1, 1].
@@ -162,14 +162,14 @@ class JudgeNet(FaceNetwork):
             out[name] = out[name].squeeze(-1)
         out["embedding"] = functional.normalize(self.identity(maps), dim=-1)
         if self.reader is not None:
-            out |= self.reader(levels[_READ_LEVEL])
+            out |= self.reader(levels[READ_LEVEL])
         return out | {"features": features}
 
     def read(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """What the reader sees in (n, 3, size, size), without the rest of the trunk; ValueError without a reader."""
         if self.reader is None:
             raise ValueError("this judge has no reader of action units; train one with `train judge_reader`")
-        for level in self.trunk[: _READ_LEVEL + 1]:
+        for level in list(self.trunk)[: READ_LEVEL + 1]:
             x = level(x)
         return self.reader(x)
 

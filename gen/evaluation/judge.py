@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ from faces.readings import softmax
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from faces.networks import JudgeNet
 
 SIZE = 128
 """Side of the canonical frame that the judge reads, px."""
@@ -56,8 +58,9 @@ class Measurements:
 
     def __getitem__(self, items: np.ndarray | slice) -> Measurements:
         """Take some of the images."""
-        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return Measurements(**{name: x if x is None else x[items] for name, x in values.items()})
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        chosen: dict[str, Any] = {name: x if x is None else x[items] for name, x in values.items()}
+        return Measurements(**chosen)
 
     def __len__(self) -> int:
         """Count the images."""
@@ -99,7 +102,7 @@ class Judge:
         self, output: dict[str, torch.Tensor], pixels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Action units and expressions as the mean of a face and its mirror image: less noise, no favoured side."""
-        mirrored = self.network.read(pixels.flip(-1))
+        mirrored = cast("JudgeNet", self.network).read(pixels.flip(-1))
         swapped = torch.from_numpy(vocabulary.flip_units(np.arange(len(vocabulary.UNIT_COLUMNS))))
         shown = torch.stack([output["shown"], mirrored["shown"]]).float().softmax(dim=-1).mean(dim=0)
         return {

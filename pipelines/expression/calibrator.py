@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
@@ -146,9 +146,8 @@ def _word_maps(probabilities: torch.Tensor, words: Sequence[Sequence[int]], rati
 def _recorded_outputs(unet: nn.Module) -> Iterator[list[torch.Tensor]]:
     """Collect what the upward blocks of a UNet give, while the block runs."""
     outputs: list[torch.Tensor] = []
-    hooks = [
-        block.register_forward_hook(lambda module, args, out: outputs.append(out)) for block in unet.up_blocks
-    ]
+    blocks = cast(nn.ModuleList, unet.up_blocks)
+    hooks = [block.register_forward_hook(lambda module, args, out: outputs.append(out)) for block in blocks]
     try:
         yield outputs
     finally:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from faces import metrics, vocabulary
-from faces.networks import JudgeNet, network_input
+from faces.networks import READ_LEVEL, JudgeNet, network_input
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.draws import Draws
@@ -90,8 +90,10 @@ class JudgeReaderTask(Task):
     def _read(judge: JudgeNet, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """The reader alone on the frozen first levels, whose running statistics must not move either."""
         with torch.no_grad():
-            for level in judge.trunk[:2].eval():
-                x = level(x)
+            first_levels = list(judge.trunk)[: READ_LEVEL + 1]
+            for level in first_levels:
+                x = level.eval()(x)
+        assert judge.reader is not None  # `build` made one
         return judge.reader(x)
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
