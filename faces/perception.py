@@ -30,7 +30,6 @@ TASKS: dict[str, tuple[int, Readout]] = {
     "parsing": (len(vocabulary.PARSING), "maps"),
     "action_units": (len(vocabulary.UNIT_COLUMNS), "values"),
     "expression": (len(vocabulary.EXPRESSIONS), "values"),
-    "open_set": (1, "values"),
     "valence_arousal": (2, "values"),
     "pose": (3, "values"),
     "age": (len(AGE_CENTRES), "values"),

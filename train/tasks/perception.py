@@ -16,6 +16,7 @@ from faces import metrics, vocabulary
 from faces.head.expression import PROTOTYPES
 from faces.head.spec import full_action_units
 from faces.networks import network_input
+from faces.openset import basic_distance
 from faces.perception import AGE_CENTRES, PerceptionNet
 from train.augment import jitter_matrix
 from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
@@ -27,7 +28,7 @@ _VISIBLE = 0.15
 """Density of a beard and opacity of a makeup layer from which it counts as there, as in captions."""
 _WEIGHTS = {
     "points": 20.0, "sigma": 0.05, "parsing": 1.0, "overlap": 0.5, "action_units": 12.0, "expression": 1.0,
-    "open_set": 0.5, "valence_arousal": 3.0, "pose": 4.0, "age": 0.5, "hair_colour": 0.4, "attributes": 1.0,
+    "valence_arousal": 3.0, "pose": 4.0, "age": 0.5, "hair_colour": 0.4, "attributes": 1.0,
     "quality": 4.0, "presence": 0.3,
 }  # fmt: skip
 """First weights of the parts of the loss, about one over what they come to; training moves them."""
@@ -149,7 +150,6 @@ class PerceptionTask(Task):
         age = functional.cross_entropy(out["age"], wanted_age, reduction="none")
         age = age + (found_age @ centres - batch["age"]).abs() / 6
         logits = functional.binary_cross_entropy_with_logits
-        mixed = (~basic).float()[:, None]
         return {
             "points": _mean((squared + 1e-8).sqrt(), inside),
             "sigma": likelihood.mean(),
@@ -168,7 +168,6 @@ class PerceptionTask(Task):
                 ),
                 face & basic,
             ),
-            "open_set": _mean(logits(out["open_set"], mixed, reduction="none"), face[:, None]),
             "valence_arousal": _mean(
                 (out["valence_arousal"] - batch["valence_arousal"]).square(), (face & basic)[:, None]
             ),
@@ -202,7 +201,7 @@ class PerceptionTask(Task):
             "unit_r": float(np.nanmean(units)),
             "unit_r_least": float(np.nanmin(units)),
             "expression": float((out["expression"].argmax(1) == wanted["expression"])[basic].mean()),
-            "open_set": metrics.auroc(out["open_set"][:, 0], ~basic),
+            "open_set": metrics.auroc(basic_distance(out["action_units"]), ~basic),
             "age_mae": float(np.abs(years - wanted["age"]).mean()),
             "hair_colour": float((out["hair_colour"].argmax(1) == wanted["hair_colour"])[hair].mean()),
             "ece": metrics.calibration_error(_softmax(out["expression"][basic]), wanted["expression"][basic]),
