@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 CONTENTS = {
     "mini": "the portrait pipeline, in diffusers layout",
-    "perception": "landmarks and parsing, for FaceAnalyzer",
+    "perception": "reads faces for FaceAnalyzer: landmarks, parsing, action units, expression and more",
     "judge": "measures generated faces in `mien evaluate`, never guides them",
 }
 """Name -> what it is for; every other folder below weights/ is found as well."""
