@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faces import vocabulary
+from faces import alignment, vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
 from faces.images import open_image
 from faces.provenance import Provenance, save_image
@@ -27,6 +27,16 @@ SWEEP = ("AU1", "AU4", "AU5", "AU43", "AU9", "AU12", "AU12L", "AU15", "AU25", "A
 INTENSITIES = (0.0, 0.3, 0.6, 0.9, 1.2)
 _PEOPLE = ("head-12", "head-26", "head-34", "head-39")
 _SEED = 7
+_TALL = 320
+_COLOURS = np.array(
+    [
+        (240, 240, 240), (244, 201, 160), (120, 72, 0), (160, 100, 20), (0, 120, 220), (60, 160, 240), (60, 60, 60),
+        (240, 150, 130), (230, 130, 110), (200, 180, 0), (250, 170, 70), (120, 0, 60), (230, 60, 90), (200, 30, 80),
+        (200, 160, 120), (160, 140, 60), (90, 160, 120), (90, 60, 140), (0, 0, 0),
+    ],
+    np.uint8,
+)  # fmt: skip
+"""Of the classes of `vocabulary.PARSING`."""
 _LABEL = 18
 _CALM = "portrait of a person, facing the camera"
 
@@ -53,24 +63,31 @@ def unit_sweep(pipe: ExpressionPipeline) -> np.ndarray:
     return _sheet(rows, [f"{intensity:g}" for intensity in INTENSITIES], list(SWEEP))
 
 
-def overlay(photo: np.ndarray, faces: list[FaceAnalysis]) -> np.ndarray:
-    """A photograph beside its faces: landmarks with their deviations, and the parsing of the canonical frame."""
-    scale = 512 / max(photo.shape[:2])
-    marked = cv2.resize(photo, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    tiles = []
-    for face in faces:
-        for (x, y), sigma in zip(face.landmarks * scale, face.landmark_sigma * scale, strict=True):
-            centre = (int(x * 16), int(y * 16))
-            cv2.circle(marked, centre, int(max(sigma, 1) * 16), (255, 210, 0), 1, cv2.LINE_AA, 4)
-            cv2.circle(marked, centre, 20, (0, 255, 120), -1, cv2.LINE_AA, 4)
-        tiles.append(np.hstack([face.aligned, _coloured(face.parsing, face.aligned)]))
-    column = np.full((len(marked), 256, 3), 255, np.uint8)
-    for number, tile in enumerate(tiles[: len(marked) // 230]):
-        column[number * 230 : number * 230 + 128] = tile
-        for line, text in enumerate(_described(faces[number])):
-            place = (4, number * 230 + 142 + 13 * line)
-            cv2.putText(column, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, (30, 30, 30), 1, cv2.LINE_AA)
+def overlay(photo: np.ndarray, face: FaceAnalysis) -> np.ndarray:
+    """The surroundings of a face with its landmarks and their deviations; beside it frame, parsing and readings."""
+    matrix = _surroundings(face, photo.shape[:2])
+    marked = alignment.warp(photo, matrix, (_TALL, _TALL))
+    scale = alignment.scale_of(matrix)
+    points = alignment.transform_points(face.landmarks, matrix)
+    for (x, y), sigma in zip(points, face.landmark_sigma * scale, strict=True):
+        centre = (int(x * 16), int(y * 16))
+        cv2.circle(marked, centre, int(max(sigma, 1.5) * 16), (255, 210, 0), 1, cv2.LINE_AA, 4)
+        cv2.circle(marked, centre, 22, (0, 255, 120), -1, cv2.LINE_AA, 4)
+    column = np.full((_TALL, 288, 3), 255, np.uint8)
+    column[8:136, 8:136] = face.aligned
+    column[8:136, 144:272] = _coloured(face.parsing, face.aligned)
+    for line, text in enumerate(_described(face)):
+        _write(column, text, 8, 164 + 24 * line)
     return np.hstack([marked, column])
+
+
+def _surroundings(face: FaceAnalysis, size: tuple[int, int]) -> np.ndarray:
+    """Matrix (2, 3) from a picture of (height, width) px to a square of `_TALL` px around the face, inside it."""
+    side = min(1.9 * float((face.box[2:] - face.box[:2]).max()), *size)
+    centre = (face.box[:2] + face.box[2:]) / 2
+    corner = np.clip(centre - side / 2, 0, np.array(size[::-1]) - side)
+    scale = _TALL / side
+    return np.array([[scale, 0, -corner[0] * scale], [0, scale, -corner[1] * scale]])
 
 
 def _described(face: FaceAnalysis) -> list[str]:
@@ -80,7 +97,7 @@ def _described(face: FaceAnalysis) -> list[str]:
     worn = [name for name, share in face.attributes.items() if share > 0.5]
     return [
         f"yaw {face.pose[0]:.0f}, pitch {face.pose[1]:.0f}, roll {face.pose[2]:.0f}",
-        f"{face.top_expression} {max(face.expression.values()):.2f}, open set {face.open_set:.2f}",
+        f"{face.top_expression}, none of the eight {face.open_set:.2f}",
         f"valence {face.valence:+.2f}, arousal {face.arousal:+.2f}",
         " ".join(f"{name} {value:.1f}" for name, value in strongest),
         f"age {age}; {max(face.hair_colour, key=lambda name: face.hair_colour[name])} hair",
@@ -89,12 +106,10 @@ def _described(face: FaceAnalysis) -> list[str]:
 
 
 def readings(analyzer: FaceAnalyzer) -> np.ndarray:
-    """The bundled references with what is read off them."""
-    files = sorted(demo.REFERENCES.glob("*.webp"))
-    pictures = [open_image(file) for file in files]
-    tiles = [overlay(picture, analyzer(picture)[:1]) for picture in pictures[:6]]
-    small = [cv2.resize(tile, (480, 320), interpolation=cv2.INTER_AREA) for tile in tiles]
-    return np.vstack([np.hstack(small[start : start + 3]) for start in range(0, len(small), 3)])
+    """Some of the bundled references with what is read off them."""
+    pictures = [open_image(demo.REFERENCES / f"{name}.webp") for name in _PEOPLE]
+    tiles = [overlay(picture, analyzer(picture)[0]) for picture in pictures]
+    return np.vstack([np.hstack(tiles[start : start + 2]) for start in range(0, len(tiles), 2)])
 
 
 def _drawn(pipe: ExpressionPipeline, person: Any, units: list[Any]) -> list[np.ndarray]:
@@ -130,12 +145,7 @@ def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
 
 def _coloured(parsing: np.ndarray, frame: np.ndarray) -> np.ndarray:
     """Label map over its frame, every class in a colour of its own."""
-    hues = (np.arange(len(vocabulary.PARSING)) * 67 % 180).astype(np.uint8)
-    palette = cv2.cvtColor(
-        np.stack([hues, hues * 0 + 200, hues * 0 + 230], axis=-1)[None], cv2.COLOR_HSV2RGB
-    )[0]
-    palette[0] = (235, 235, 235)
-    return (0.35 * frame + 0.65 * palette[parsing]).astype(np.uint8)
+    return (0.3 * frame + 0.7 * _COLOURS[parsing]).astype(np.uint8)
 
 
 def _save(picture: np.ndarray, path: Path, pipeline: str) -> None:
@@ -159,7 +169,8 @@ def main() -> None:
     photo = open_image(arguments.photo) if arguments.photo else _astronaut()
     if photo is not None:
         # The photograph stays a photograph: only what was drawn over it is ours.
-        Image.fromarray(overlay(photo, analyzer(photo))).save(arguments.out / "photograph.webp", quality=88)
+        face = analyzer.require_face(photo, "photograph")
+        Image.fromarray(overlay(photo, face)).save(arguments.out / "photograph.webp", quality=88)
     pipe = ExpressionPipeline.from_pretrained("mini")
     pipe.set_progress_bar_config(disable=True)
     _save(eight_expressions(pipe), arguments.out / "eight-expressions.webp", "ExpressionPipeline")
