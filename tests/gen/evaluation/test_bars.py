@@ -59,7 +59,7 @@ def test_evaluate_runs_the_registered_module_and_writes_json(tmp_path, monkeypat
 
 
 def test_an_unknown_task_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown evaluation 'makeup': choose one of portrait, identities"):
+    with pytest.raises(ValueError, match="unknown evaluation 'makeup': choose one of perception, portrait"):
         bars.evaluate("makeup")
 
 

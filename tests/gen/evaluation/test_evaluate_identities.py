@@ -192,9 +192,7 @@ def test_every_format_is_read_back(tmp_path, form):
 
 
 def test_a_folder_without_a_dataset_is_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"no plan/plan.json; make one with `mien generate identities"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"no plan/plan.json; make one with `mien generate RECIPE"):
         datasets.load(tmp_path)
     write(dataclasses.replace(synthetic(), images=[], rows=[], planned=[]), tmp_path / "empty", "webdataset")
     with pytest.raises(ValueError, match="empty: holds no image"):
