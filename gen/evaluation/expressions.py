@@ -12,7 +12,7 @@ import numpy as np
 from faces import captions, metrics, vocabulary
 from faces.head.study import free_units
 from gen import models
-from gen.evaluation import heldout, labelling, likeness, speed, training_value
+from gen.evaluation import exam, heldout, labelling, likeness, speed, training_value
 from gen.evaluation.bars import Bar, Settings
 from gen.evaluation.heldout import HeldOut
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
@@ -27,8 +27,8 @@ ACCURACY, WINS, TAR = 0.80, 0.90, 0.65
 SECONDS = 4.0
 SEMANTIC = {"semantic_scale": 0.5, "semantic_start": 0.3}
 """Strength of guidance that the bars are measured with: chosen on people that no bar is measured on."""
-QUICK_UNITS, UNITS = 48, 240
-QUICK_EXPRESSIONS, EXPRESSIONS = 3, 20
+QUICK_UNITS, UNITS = 24, 240
+QUICK_EXPRESSIONS, EXPRESSIONS = 2, 20
 """Pictures of every expression, drawn with and without guidance."""
 BATCH = 16
 _POSES = ("frontal", "slightly left", "slightly right", "frontal")
@@ -104,7 +104,7 @@ def unit_bars(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings) -> li
     assert seen.units is not None  # the bundled judge reads units
     wanted = np.array([[request.units[name] for name in vocabulary.UNIT_COLUMNS] for request in requests])
     persons = np.array([request.person for request in requests])
-    return [*_units(wanted, seen.units, persons), _likeness(heads, judge, seen, persons)]
+    return [*_units(wanted, seen.units, persons), _ceiling(judge), _likeness(heads, judge, seen, persons)]
 
 
 def _units(wanted: np.ndarray, seen: np.ndarray, persons: np.ndarray) -> list[Bar]:
@@ -131,6 +131,22 @@ def _units(wanted: np.ndarray, seen: np.ndarray, persons: np.ndarray) -> list[Ba
             control=cross_talk(wanted, seen[shuffled]),
         ),
     ]  # fmt: skip
+
+
+def _ceiling(judge: Judge) -> Bar:
+    """What the judge makes of renders whose units are exact: what it cannot see, nobody can be seen to obey."""
+    pictures = exam.load("first")
+    seen = judge.measure(pictures.images).units
+    assert seen is not None  # the bundled judge reads units
+
+    def mean(rows: np.ndarray) -> float:
+        return float(np.nanmean(metrics.correlations(seen[rows], pictures.units[rows])))
+
+    return Bar(
+        name="action units of real renders, mean r (ceiling)", value=mean(np.arange(len(seen))), bar=UNIT_R,
+        direction=">=", n=len(np.unique(pictures.identities)),
+        ci95=bootstrap_interval(pictures.identities, mean, draws=200),
+    )  # fmt: skip
 
 
 def cross_talk(wanted: np.ndarray, seen: np.ndarray) -> float:
