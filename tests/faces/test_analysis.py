@@ -336,3 +336,17 @@ def test_a_real_photograph_is_aligned() -> None:
 
 ASTRONAUT = np.array([[204.0, 101.0], [247.0, 103.5], [224.5, 145.5]])
 """Eyes and mouth of scikit-image's `data.astronaut()` (NASA, public domain), read off a tenfold enlargement."""
+
+
+def test_labels_of_every_other_pixel_stay_where_they_are() -> None:
+    """A vertical edge between two classes lands between its own samples, not half a pixel to the right."""
+    truth = np.zeros((16, 16), np.int64)
+    truth[:, 7:] = 1
+    logits = torch.nn.functional.one_hot(torch.from_numpy(truth[::2, ::2]), 2).permute(2, 0, 1)[None].float()
+    enlarged = analysis._enlarged(logits, 16)
+    assert enlarged.shape == (1, 2, 16, 16)
+    np.testing.assert_array_equal(enlarged[0, :, ::2, ::2], logits[0])
+    # Column 7 lies between the samples at 6 and 8: half of each, and the later ones are right.
+    np.testing.assert_array_equal(enlarged[0].argmax(0)[:, 8:], truth[:, 8:])
+    np.testing.assert_allclose(enlarged[0, 1, :, 7], 0.5)
+    assert analysis._enlarged(logits, 24).shape[-1] == 24
