@@ -224,7 +224,7 @@ class FaceAnalyzer:
         seen = torch.from_numpy(alignment.resize_frame(frames, self.network.size)).to(device)
         out = self.network(network_input(seen), tasks)
         if "parsing" in out:
-            logits = _enlarged(out["parsing"].float(), size)
+            logits = _enlarged(out["parsing"].float(), size, self.network.size)
             out["parsing"] = logits.argmax(1).to(torch.uint8)
         return {
             name: (value if name == "parsing" else value.float()).cpu().numpy() for name, value in out.items()
@@ -244,12 +244,15 @@ class FaceAnalyzer:
         return functional.normalize(mean, dim=-1).cpu().numpy()
 
 
-def _enlarged(logits: torch.Tensor, size: int) -> torch.Tensor:
-    """Bring logits (n, k, h, w) of every other pixel, the first one included, to a frame of `size` px.
+def _enlarged(logits: torch.Tensor, size: int, seen: int) -> torch.Tensor:
+    """Bring logits (n, k, h, w) to a frame of `size` px.
 
-    Stock interpolation takes them for means of 2 x 2 pixels, half a pixel to the lower right: too far for lips.
+    Those at half of the `seen` size are of every other pixel, the first one included. Stock interpolation takes them
+    for means of 2 x 2 pixels, half a pixel to the lower right: too far for lips.
     """
     height, width = logits.shape[-2:]
+    if width == seen:
+        return functional.interpolate(logits, size=(size, size), mode="bilinear", antialias=size < seen)
     padded = functional.pad(logits, (0, 1, 0, 1), mode="replicate")
     exact = functional.interpolate(
         padded, size=(2 * height + 1, 2 * width + 1), mode="bilinear", align_corners=True

@@ -56,6 +56,7 @@ class PerceptionNet(FaceNetwork):
         layers: of the decoder.
         heads: of its attention.
         tasks: name -> (queries, kind of answer).
+        fine: channels of maps at the full size, which see the picture again; 0 gives maps at half the size.
         calibration: what `train.calibrate` fitted; see `faces.readings.Calibration`.
     """
 
@@ -68,13 +69,14 @@ class PerceptionNet(FaceNetwork):
         layers: int = 2,
         heads: int = 4,
         tasks: Mapping[str, Any] = TASKS,
+        fine: int = 0,
         calibration: Mapping[str, float] | None = None,
     ) -> None:
         widths, depths = list(widths), list(depths)
         tasks = {name: [int(count), str(kind)] for name, (count, kind) in tasks.items()}
         super().__init__(
             size=size, widths=widths, depths=depths, width=width, layers=layers, heads=heads, tasks=tasks,
-            calibration=calibration,
+            fine=fine, calibration=calibration,
         )  # fmt: skip
         self.size, self.tasks = size, tasks
         self.encoder = nn.ModuleList(
@@ -102,7 +104,15 @@ class PerceptionNet(FaceNetwork):
             {name: nn.Parameter(torch.zeros(count)) for name, (count, _) in tasks.items()}
         )
         self.point_kernel = _mlp(width, widths[1])
-        self.map_kernel = _mlp(width, widths[0])
+        self.map_kernel = _mlp(width, fine or widths[0])
+        # Brows, lips and frames of glasses are a few pixels high: maps at half the size cannot follow their edges.
+        self.fine = (
+            nn.Sequential(
+                nn.Conv2d(widths[0] + 3, fine, 3, padding=1, bias=False), nn.BatchNorm2d(fine), nn.SiLU()
+            )
+            if fine
+            else None
+        )
 
     def forward(self, x: torch.Tensor, tasks: Iterable[str] | None = None) -> dict[str, torch.Tensor]:
         """Look at (n, 3, size, size) in [-1, 1].
@@ -113,16 +123,17 @@ class PerceptionNet(FaceNetwork):
 
         Returns:
             For a task of "points" (n, count, 2) as shares of the frame, x then y, and under NAME_log_sigma (n, count)
-            the logarithm of the deviation of each in the same unit; of "maps" (n, count, size / 2, size / 2) logits;
+            the logarithm of the deviation of each in the same unit; of "maps" (n, count, s, s) logits, s being size
+            with `fine`, else size / 2 and meant for every other pixel, the first one included;
             of "values" (n, count) raw numbers.
         """
         wanted = {name: self.tasks[name] for name in (self.tasks if tasks is None else tasks)}
         kinds = {kind for _, kind in wanted.values()}
-        skips = []
+        skips, picture = [], x
         for level in self.encoder:
             x = level(x)
             skips.append(x)
-        quarter, half = self._upwards(skips, deep_only=kinds == {"values"})
+        quarter, maps_features = self._upwards(skips, picture, with_maps="maps" in kinds)
         answers = self._decode(skips, quarter, wanted)
         out: dict[str, torch.Tensor] = {}
         for name, (_, kind) in wanted.items():
@@ -134,23 +145,26 @@ class PerceptionNet(FaceNetwork):
                 maps = torch.einsum("nqc,nchw->nqhw", self.point_kernel(answer), quarter)
                 out[name], out[name + "_log_sigma"] = _expectation(maps), value - 2
             else:
-                assert half is not None  # computed whenever maps are wanted
-                out[name] = torch.einsum("nqc,nchw->nqhw", self.map_kernel(answer), half)
+                assert maps_features is not None  # computed whenever maps are wanted
+                out[name] = torch.einsum("nqc,nchw->nqhw", self.map_kernel(answer), maps_features)
                 out[name] = out[name] + self.bias[name][:, None, None]
         return out
 
     def _upwards(
-        self, skips: list[torch.Tensor], deep_only: bool
+        self, skips: list[torch.Tensor], picture: torch.Tensor, with_maps: bool
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Features at 1/4 and 1/2 of the size; the finer ones are left out when no map is wanted."""
+        """Features at 1/4 of the size, and those of maps where they are wanted."""
         x, quarter = skips[-1], None
         for merge, refine, skip in zip(self.merge, self.refine, skips[-2::-1], strict=True):
-            if deep_only and quarter is not None:
+            if quarter is not None and not with_maps:
                 return quarter, None
             x = functional.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
             x = refine(merge(torch.cat([x, skip], dim=1)))
             quarter = x if skip is skips[1] else quarter
         assert quarter is not None  # the second level is always among the merged ones
+        if self.fine is not None:
+            x = functional.interpolate(x, size=picture.shape[-2:], mode="bilinear", align_corners=False)
+            x = self.fine(torch.cat([x, picture], dim=1))
         return quarter, x
 
     def _decode(

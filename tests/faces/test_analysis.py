@@ -343,10 +343,12 @@ def test_labels_of_every_other_pixel_stay_where_they_are() -> None:
     truth = np.zeros((16, 16), np.int64)
     truth[:, 7:] = 1
     logits = torch.nn.functional.one_hot(torch.from_numpy(truth[::2, ::2]), 2).permute(2, 0, 1)[None].float()
-    enlarged = analysis._enlarged(logits, 16)
+    enlarged = analysis._enlarged(logits, 16, 16)
     assert enlarged.shape == (1, 2, 16, 16)
     np.testing.assert_array_equal(enlarged[0, :, ::2, ::2], logits[0])
     # Column 7 lies between the samples at 6 and 8: half of each, and the later ones are right.
     np.testing.assert_array_equal(enlarged[0].argmax(0)[:, 8:], truth[:, 8:])
     np.testing.assert_allclose(enlarged[0, 1, :, 7], 0.5)
-    assert analysis._enlarged(logits, 24).shape[-1] == 24
+    assert analysis._enlarged(logits, 24, 16).shape[-1] == 24
+    full = torch.nn.functional.one_hot(torch.from_numpy(truth), 2).permute(2, 0, 1)[None].float()
+    np.testing.assert_array_equal(analysis._enlarged(full, 16, 16), full)

@@ -42,6 +42,8 @@ class PerceptionConfig:
     shards: tuple[Path, ...] = (Path("data/expressions"), Path("data/expressions-subtle"))
     heldout: Path = Path("data/dev-units")
     start: Path | None = None
+    fine: int = 16
+    "Channels of the maps at the full size."
     loose_share: float = 0.5
     "Share of samples framed loosely, as a detector's box would be; the others are nearly canonical."
     texture_share: float = 0.03
@@ -65,7 +67,13 @@ class PerceptionTask(Task):
 
     def build(self) -> nn.Module:
         """Return the network, and a log-variance for each part of the loss."""
-        net = PerceptionNet.load(self.config.start).train() if self.config.start else PerceptionNet()
+        net = PerceptionNet(fine=self.config.fine)
+        if self.config.start:
+            known = PerceptionNet.load(self.config.start)
+            # Maps at the full size are new to an older network; everything else goes on.
+            net = PerceptionNet(**known.config | {"fine": self.config.fine})
+            net.load_state_dict(known.state_dict(), strict=False)
+            net.train()
         scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
         return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
 
@@ -100,7 +108,7 @@ class PerceptionTask(Task):
             landmarks = rng.uniform(0, size, (68, 2))
         return {
             "image": image,
-            "parsing": parsing[::2, ::2].astype(np.int64),
+            "parsing": parsing.astype(np.int64),
             "points": (landmarks / size).astype(np.float32),
             "quality": np.float32(quality),
             "presence": np.float32(face),
@@ -135,6 +143,8 @@ class PerceptionTask(Task):
 
     def _parts(self, out: dict[str, torch.Tensor], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         face = batch["presence"] > 0.5
+        every = batch["parsing"].shape[-1] // out["parsing"].shape[-1]
+        parsing = batch["parsing"][:, ::every, ::every]
         points, log_sigma = batch["points"], out["landmarks_log_sigma"].clamp(-6, 1)
         squared = (out["landmarks"] - points).square().sum(dim=-1)
         inside = ((points > 0) & (points < 1)).all(dim=-1) & face[:, None]
@@ -154,10 +164,10 @@ class PerceptionTask(Task):
             "points": _mean((squared + 1e-8).sqrt(), inside),
             "sigma": likelihood.mean(),
             "parsing": _mean(
-                functional.cross_entropy(out["parsing"], batch["parsing"], reduction="none"),
+                functional.cross_entropy(out["parsing"], parsing, reduction="none"),
                 face[:, None, None],
             ),
-            "overlap": _dice(out["parsing"][face], batch["parsing"][face]),
+            "overlap": _dice(out["parsing"][face], parsing[face]),
             "action_units": _mean(
                 (out["action_units"] - batch["units"]).square() * self._unit_weights.to(points.device),
                 face[:, None],
@@ -190,13 +200,14 @@ class PerceptionTask(Task):
         wanted = study_labels(heads.labels)
         out = look(model["net"], heads.image)
         size = heads.image.shape[1]
+        every = heads.parsing.shape[-1] // out["parsing"].shape[-1]
         units = metrics.correlations(out["action_units"], wanted["units"])
         basic = wanted["expression"] != IGNORED
         hair = wanted["attributes"][:, 3] < 0.5
         years = _softmax(out["age"]) @ np.array(AGE_CENTRES)
         return {
             "nme": float(metrics.landmark_error(out["landmarks"] * size, heads.landmarks).mean()),
-            "miou": metrics.mean_iou(out["parsing"], heads.parsing[:, ::2, ::2]),
+            "miou": metrics.mean_iou(out["parsing"], heads.parsing[:, ::every, ::every]),
             "pose_mae": float(np.abs(out["pose"] * 45 - wanted["pose"]).mean()),
             "unit_r": float(np.nanmean(units)),
             "unit_r_least": float(np.nanmin(units)),
