@@ -10,7 +10,7 @@ import numpy as np
 
 from faces import vocabulary
 from faces.head.expression import PROTOTYPES
-from faces.head.spec import full_action_units
+from faces.head.spec import unit_columns
 
 _STRENGTHS = (0.5, 1.25)
 """Between which a display of a basic expression is still that expression."""
@@ -33,5 +33,4 @@ def basic_distance(units: np.ndarray) -> np.ndarray:
 
 def _typical() -> np.ndarray:
     """Action units of each basic expression, (8, 26)."""
-    full = [full_action_units(PROTOTYPES[name]) for name in vocabulary.EXPRESSIONS]
-    return np.array([[row[column] for column in vocabulary.UNIT_COLUMNS] for row in full])
+    return np.array([list(unit_columns(PROTOTYPES[name]).values()) for name in vocabulary.EXPRESSIONS])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mien.portrait import record
+from mien.portrait import check_files, numbered, record
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,18 +32,12 @@ class ExpressionRequest:
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
-        if self.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-            raise ValueError(f"{self.out}: the suffix tells the format, permitted: .png .jpg .jpeg .webp")
-        missing = [str(path) for path in self.references if not path.is_file()]
-        if missing:
-            raise FileNotFoundError(f"{', '.join(missing)}: no such picture")
+        check_files(self.out, self.references)
         parse_units(self.units)
 
     def files(self) -> list[Path]:
         """Return the file of each picture."""
-        if self.count == 1:
-            return [self.out]
-        return [self.out.with_stem(f"{self.out.stem}-{number}") for number in range(1, self.count + 1)]
+        return numbered(self.out, self.count)
 
 
 def parse_units(text: str) -> dict[str, float]:

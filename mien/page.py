@@ -16,7 +16,7 @@ from faces import vocabulary
 from gen import atomic
 
 if TYPE_CHECKING:
-    from mien.demo import Measured, Results
+    from mien.demo import Measured, Person, Results
 
 _STYLE = Path(__file__).parent / "data" / "page.css"
 _TASKS = {"portrait": "the portrait model", "identities": "the dataset"}
@@ -73,12 +73,7 @@ def _tiles(results: Results) -> str:
 
 
 def _people(results: Results) -> str:
-    heads = "".join(f"<th>{escape(prompt.removeprefix('portrait of '))}</th>" for prompt in results.prompts)
-    rows = []
-    for person in results.people:
-        cells = "".join(f"<td>{_picture(file, person.name)}</td>" for file in person.portraits)
-        rows.append(f'<tr><td class="reference">{_picture(person.reference, person.name)}</td>{cells}</tr>')
-    table = f'<table class="people"><tr><th>reference</th>{heads}</tr>{"".join(rows)}</table>'
+    table = _table(results.people, [prompt.removeprefix("portrait of ") for prompt in results.prompts])
     lead = (
         "Left, one picture of a person; right, that person as each prompt asks. The bundled references are "
         "renders of heads that no network was trained on. A column shares its noise."
@@ -87,21 +82,27 @@ def _people(results: Results) -> str:
         lead += (
             " The bundled model has seen rendered heads only: expect a likeness in its style, no photograph."
         )
-    return _section("Portraits", lead, f'<div class="scroll">{table}</div>')
+    return _section("Portraits", lead, table)
 
 
-def _expressions(results: Results) -> str:
-    heads = "".join(f"<th>{escape(name)}</th>" for name in vocabulary.EXPRESSIONS)
+def _table(people: Iterable[Person], headings: Iterable[str]) -> str:
+    """A row a person: the reference, then a picture under each heading."""
+    heads = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     rows = []
-    for person in results.expressions:
+    for person in people:
         cells = "".join(f"<td>{_picture(file, person.name)}</td>" for file in person.portraits)
         rows.append(f'<tr><td class="reference">{_picture(person.reference, person.name)}</td>{cells}</tr>')
     table = f'<table class="people"><tr><th>reference</th>{heads}</tr>{"".join(rows)}</table>'
+    return f'<div class="scroll">{table}</div>'
+
+
+def _expressions(results: Results) -> str:
+    table = _table(results.expressions, vocabulary.EXPRESSIONS)
     lead = (
         f"The same people with expressions set by action units, no word of them in the prompt, in "
         f"{results.expression_seconds:.0f} s. A row shares its noise. An expression is displayed, not felt."
     )
-    return _section("Expressions", lead, f'<div class="scroll">{table}</div>')
+    return _section("Expressions", lead, table)
 
 
 def _dataset(results: Results) -> str:

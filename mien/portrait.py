@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,27 @@ class PortraitRequest:
 
     def __post_init__(self) -> None:
         """Check what the command line cannot."""
-        if self.out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
-            raise ValueError(f"{self.out}: the suffix tells the format, permitted: .png .jpg .jpeg .webp")
-        missing = [str(path) for path in self.references if not path.is_file()]
-        if missing:
-            raise FileNotFoundError(f"{', '.join(missing)}: no such picture")
+        check_files(self.out, self.references)
 
     def files(self) -> list[Path]:
         """Return the file of each portrait."""
-        if self.count == 1:
-            return [self.out]
-        return [self.out.with_stem(f"{self.out.stem}-{number}") for number in range(1, self.count + 1)]
+        return numbered(self.out, self.count)
+
+
+def check_files(out: Path, references: Iterable[Path]) -> None:
+    """Refuse an output of an unknown format, and pictures that are not there."""
+    if out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp"):
+        raise ValueError(f"{out}: the suffix tells the format, permitted: .png .jpg .jpeg .webp")
+    missing = [str(path) for path in references if not path.is_file()]
+    if missing:
+        raise FileNotFoundError(f"{', '.join(missing)}: no such picture")
+
+
+def numbered(out: Path, count: int) -> list[Path]:
+    """The file itself for one picture; for several, files with a number at the end of the name."""
+    if count == 1:
+        return [out]
+    return [out.with_stem(f"{out.stem}-{number}") for number in range(1, count + 1)]
 
 
 def make(request: PortraitRequest) -> list[dict[str, Any]]:

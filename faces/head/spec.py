@@ -187,3 +187,13 @@ def full_action_units(units: dict[str, float]) -> dict[str, float]:
     if unknown:
         raise ValueError(f"unknown action units {sorted(unknown)}; known are {', '.join(full)}")
     return full
+
+
+def unit_columns(units: dict[str, float]) -> dict[str, float]:
+    """Spell out action units as `vocabulary.UNIT_COLUMNS`, sides apart: what is not given rests at 0.
+
+    Raises:
+        ValueError: a name is not in `vocabulary.ACTION_UNITS`.
+    """
+    full = full_action_units(units)
+    return {name: full[name] for name in vocabulary.UNIT_COLUMNS}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faces import captions, metrics, vocabulary
+from faces.head.spec import unit_columns
 from faces.head.study import free_units
 from gen import models
 from gen.evaluation import exam, heldout, labelling, likeness, speed, training_value
@@ -26,7 +27,7 @@ UNIT_R, CROSS_TALK = 0.75, 0.2
 ACCURACY, WINS, TAR = 0.80, 0.90, 0.65
 SECONDS = 4.0
 SEMANTIC = {"semantic_scale": 0.5, "semantic_start": 0.3}
-"""Strength of guidance that the bars are measured with: chosen on people that no bar is measured on."""
+"""Strength of guidance that the bars are measured with; not tuned yet."""
 QUICK_UNITS, UNITS = 24, 240
 QUICK_EXPRESSIONS, EXPRESSIONS = 2, 20
 """Pictures of every expression, drawn with and without guidance."""
@@ -82,16 +83,10 @@ def unit_requests(heads: HeldOut, count: int) -> list[Request]:
             pose=_POSES[number % len(_POSES)],
         )  # fmt: skip
         seed = sample_seed(SEED, "units", labels["identity_id"], number)
-        requests.append(Request(prompt=prompt, seed=seed, units=spelt_out(free_units(rng)), person=int(head)))
+        requests.append(
+            Request(prompt=prompt, seed=seed, units=unit_columns(free_units(rng)), person=int(head))
+        )
     return requests
-
-
-def spelt_out(units: dict[str, float]) -> dict[str, float]:
-    """Every column of `vocabulary.UNIT_COLUMNS`: what is not given rests."""
-    from faces.head.spec import full_action_units
-
-    full = full_action_units(units)
-    return {name: full[name] for name in vocabulary.UNIT_COLUMNS}
 
 
 def unit_bars(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings) -> list[Bar]:
@@ -305,8 +300,3 @@ def _seconds(settings: Settings, data: Path) -> Bar:
         n=len(taken), ci95=mean_interval(np.array(taken), range(len(taken))),
         domain=f"this machine, {speed.THREADS} CPU threads, {STEPS} steps with guidance",
     )  # fmt: skip
-
-
-def with_expression(request: Request, expression: str) -> Request:
-    """The same request with another intended label; what is drawn stays."""
-    return replace(request, expression=expression)

@@ -229,9 +229,3 @@ def _bar(
         control=control,
         domain=domain,
     )
-
-
-def units_table(truth: Exam, found: list[FaceAnalysis]) -> dict[str, float]:
-    """R of each action unit, name -> r; what `docs/perception.md` shows."""
-    read = np.array([[face.action_units[name] for name in vocabulary.UNIT_COLUMNS] for face in found])
-    return dict(zip(vocabulary.UNIT_COLUMNS, metrics.correlations(read, truth.units).tolist(), strict=True))

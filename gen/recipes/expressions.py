@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 import weights
 from faces import captions, vocabulary
 from faces.head.expression import PROTOTYPES
-from faces.head.spec import full_action_units
+from faces.head.spec import unit_columns
 from gen import axes, checks, models, seeds
 from gen.axes import Axes
 from gen.cast import Person, cast
@@ -207,5 +207,4 @@ def display(expression: str, rng: np.random.Generator) -> dict[str, float]:
         unit: float(np.clip(typical * strength * rng.uniform(*_EACH), 0, _MOST))
         for unit, typical in PROTOTYPES[expression].items()
     }
-    full = full_action_units(drawn)
-    return {name: round(full[name], _DIGITS) for name in vocabulary.UNIT_COLUMNS}
+    return {name: round(value, _DIGITS) for name, value in unit_columns(drawn).items()}

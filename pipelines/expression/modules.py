@@ -15,12 +15,11 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from faces import vocabulary
+from faces.facs import STRONGEST
 from pipelines.portrait.attention import AdapterAttention, attention_layers
 
 BRANCH = "action_units"
 """Name of the branch in `IdentityContext.adapters`."""
-STRONGEST = 1.5
-"""Largest intensity that the rig shows; 1 is a strong display."""
 
 
 class ActionUnitAdapter(ModelMixin, ConfigMixin):

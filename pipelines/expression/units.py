@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faces.head.expression import PROTOTYPES
-from faces.head.spec import full_action_units
+from faces.head.spec import unit_columns
 from faces.vocabulary import UNIT_COLUMNS
 from pipelines.expression.modules import BRANCH
 from pipelines.portrait.attention import is_adapter_installed
@@ -45,8 +45,7 @@ def at_rest() -> dict[str, float]:
 
 
 def _both_sides(units: Mapping[str, float]) -> dict[str, float]:
-    full = full_action_units(dict(units))
-    return {name: full[name] for name in UNIT_COLUMNS if full[name] > 0}
+    return {name: value for name, value in unit_columns(dict(units)).items() if value > 0}
 
 
 def spread_over(

@@ -18,6 +18,7 @@ from faces.head.spec import full_action_units
 from faces.networks import network_input
 from faces.openset import basic_distance
 from faces.perception import AGE_CENTRES, PerceptionNet
+from faces.readings import softmax
 from train.augment import jitter_matrix
 from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.degrade import Preset, degrade, texture
@@ -204,7 +205,7 @@ class PerceptionTask(Task):
         units = metrics.correlations(out["action_units"], wanted["units"])
         basic = wanted["expression"] != IGNORED
         hair = wanted["attributes"][:, 3] < 0.5
-        years = _softmax(out["age"]) @ np.array(AGE_CENTRES)
+        years = softmax(out["age"]) @ np.array(AGE_CENTRES)
         return {
             "nme": float(metrics.landmark_error(out["landmarks"] * size, heads.landmarks).mean()),
             "miou": metrics.mean_iou(out["parsing"], heads.parsing[:, ::every, ::every]),
@@ -215,7 +216,7 @@ class PerceptionTask(Task):
             "open_set": metrics.auroc(basic_distance(out["action_units"]), ~basic),
             "age_mae": float(np.abs(years - wanted["age"]).mean()),
             "hair_colour": float((out["hair_colour"].argmax(1) == wanted["hair_colour"])[hair].mean()),
-            "ece": metrics.calibration_error(_softmax(out["expression"][basic]), wanted["expression"][basic]),
+            "ece": metrics.calibration_error(softmax(out["expression"][basic]), wanted["expression"][basic]),
         }
 
     def export(self, model: Any, folder: Path) -> None:
@@ -282,10 +283,6 @@ def _dice(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
     both, either = (found * true).sum(dim=(0, 2, 3)), (found + true).sum(dim=(0, 2, 3))
     occurs = true.sum(dim=(0, 2, 3)) > 0
     return 1 - (2 * both[occurs] / either[occurs].clamp(min=1e-6)).mean()
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return torch.from_numpy(logits).softmax(dim=1).numpy()
 
 
 @torch.no_grad()
