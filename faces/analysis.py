@@ -103,6 +103,7 @@ class FaceAnalyzer:
         backend: str = "bundled",
         size: int = 128,
         device: torch.device | str = "cpu",
+        embed: bool = True,
         **options: Any,
     ) -> FaceAnalyzer:
         """Load the bundled networks ("mini") or those of a folder.
@@ -112,6 +113,7 @@ class FaceAnalyzer:
             backend: what finds faces, a key of `faces.backends.BACKENDS`.
             size: side of the canonical frame in pixels.
             device: where the network runs.
+            embed: also load what tells people apart; without it `embedding` is None and a face costs less.
             **options: of the backend.
 
         Raises:
@@ -121,7 +123,7 @@ class FaceAnalyzer:
         folder = weights.bundled("perception") if source == "mini" else Path(source)
         network = PerceptionNet.load(folder).to(device).eval()
         recognizer = (weights.bundled("mini") if source == "mini" else folder) / "recognizer"
-        embedder = FaceTower.load(recognizer).to(device) if recognizer.is_dir() else None
+        embedder = FaceTower.load(recognizer).to(device) if embed and recognizer.is_dir() else None
         outline = LandmarkAdapter.load(folder / "outline") if (folder / "outline").is_dir() else None
         return cls(network, create_backend(backend, **options), size, embedder, outline)
 

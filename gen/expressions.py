@@ -28,7 +28,7 @@ def load_studio(model: str, **settings: Any) -> Studio:
     from pipelines.expression.pipeline import ExpressionPipeline
 
     pipe = ExpressionPipeline.from_pretrained(model).to(best_device())
-    return Studio(pipe, FaceAnalyzer.from_pretrained("mini"), **settings)
+    return Studio(pipe, FaceAnalyzer.from_pretrained("mini", embed=False), **settings)
 
 
 class ExpressionMaker:

@@ -81,7 +81,7 @@ class Studio:
         recognizer = recognition.load(models.folder(model))
         if recognizer is not None:
             recognizer.to(best_device())
-        return cls(pipe, FaceAnalyzer.from_pretrained("mini"), recognizer=recognizer, **settings)
+        return cls(pipe, FaceAnalyzer.from_pretrained("mini", embed=False), recognizer=recognizer, **settings)
 
     def twin(self) -> Studio:
         """Return a studio with the same networks that may work beside this one: schedulers keep a state."""

@@ -22,7 +22,7 @@ def analyze(picture: Path, backend: str = "bundled") -> list[dict[str, Any]]:
     Raises:
         ImageError: the picture cannot be used; ImportError: the backend is not installed.
     """
-    analyzer = FaceAnalyzer.from_pretrained("mini", backend=backend)
+    analyzer = FaceAnalyzer.from_pretrained("mini", backend=backend, embed=False)
     return [describe(face) for face in analyzer(picture, name=picture.name)]
 
 

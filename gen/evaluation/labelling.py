@@ -38,7 +38,9 @@ def measure(pipe: Any, drawn: DrawnExpressions, judge: Judge, settings: Settings
     images, truth, persons = images[sure], asked[sure], persons[sure]
     planted = plant(truth, NOISE)
     calibrator = LabelCalibrator.from_pretrained(models.folder(settings.model) / "label_calibrator")
-    annotator = ExpressionAnnotator(pipe, calibrator.float(), FaceAnalyzer.from_pretrained("mini"))
+    annotator = ExpressionAnnotator(
+        pipe, calibrator.float(), FaceAnalyzer.from_pretrained("mini", embed=False)
+    )
     found = annotator(images, planted.tolist())
     labels = np.array([annotation.label or "" for annotation in found])
     wrong = planted != truth

@@ -44,7 +44,7 @@ class IdentityEncoderMixin:
         if self.analyzer is None:
             from faces.analysis import FaceAnalyzer
 
-            self.analyzer = FaceAnalyzer.from_pretrained("mini")
+            self.analyzer = FaceAnalyzer.from_pretrained("mini", embed=False)
         people = references.group_people(images)
         # The same picture given for several prompts is looked at once.
         pictures = {_key(picture): picture for person in people for picture in person}
