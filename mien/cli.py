@@ -331,7 +331,9 @@ def evaluate(
     dataset: Annotated[
         Path | None, typer.Option(help="Dataset that is judged, for identities and expressions.")
     ] = None,
-    plots: Annotated[Path | None, typer.Option(help="Folder for plots and sample sheets.")] = None,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for plots and sheets, with a page that shows them all.")
+    ] = None,
 ) -> None:
     """Measure every bar of a task; exit status 0 only when all pass."""
     from gen.evaluation import bars
@@ -341,6 +343,13 @@ def evaluate(
             task, quick, json_file, model, device, data=data, dataset=dataset, plots=plots, progress=report
         )
     console.print(bars.as_table(lines, f"{task}{', quick' if quick else ''}"))
+    if plots is not None:
+        from mien import page
+
+        command = (
+            f"mien evaluate {task}{' --quick' if quick else ''}{f' --dataset {dataset}' if dataset else ''}"
+        )
+        console.print(f"{page.write_evaluation(task, lines, command, plots)}", soft_wrap=True)
     failed = [line.name for line in lines if not line.passed]
     if failed:
         console.print(f"{len(failed)} of {len(lines)} bars missed: {', '.join(failed)}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The page of the demo: one HTML file with every picture in it, so that it can be sent to somebody."""
+"""Pages of the demo and of an evaluation: HTML files with every picture in them, so that they can be sent on."""
 
 from __future__ import annotations
 
@@ -6,20 +6,24 @@ import base64
 import mimetypes
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import mien
 from faces import vocabulary
 from gen import atomic
 
 if TYPE_CHECKING:
+    from gen.evaluation.bars import Bar
     from mien.demo import Measured, Person, Results
 
 _STYLE = Path(__file__).parent / "data" / "page.css"
-_TASKS = {"portrait": "the portrait model", "identities": "the dataset"}
+_TASKS = {
+    "portrait": "the portrait model", "identities": "the dataset", "expressions": "expression control",
+    "perception": "face analysis",
+}  # fmt: skip
 
 
 def write(results: Results, path: Path) -> Path:
@@ -37,14 +41,51 @@ def html(results: Results) -> str:
     ]
     sections += [_measured(measured) for measured in results.measured]
     sections += [_provenance(results), _further(results)]
+    lead = (
+        "Portraits that keep a person, and a labelled dataset of people who do not exist, both by the "
+        f"bundled diffusion model on {escape(_machine())}."
+    )
+    return _document("Mien: demo", "What Mien just made on this machine", lead, [_tiles(results), *sections])
+
+
+def write_evaluation(task: str, bars: Sequence[Bar], command: str, folder: Path) -> Path:
+    """Lay out the lines of an evaluation with the plots and sheets that lie in a folder, as its index.html.
+
+    Args:
+        task: key of `gen.evaluation.bars.TASKS`.
+        bars: what was measured.
+        command: that measured it.
+        folder: with PNG files; the page goes there.
+    """
+    passed = sum(bar.passed for bar in bars)
+    lead = (
+        f"{passed} of {len(bars)} bars passed, on {escape(_machine())}, by <code>{escape(command)}</code>. "
+        "The control is the same measure where nothing should be found."
+    )
+    plots = "".join(
+        f"<figure>{_picture(file, file.stem)}<figcaption>{escape(file.stem)}</figcaption></figure>"
+        for file in sorted(folder.glob("*.png"))
+    )
+    sections = [_section("Bars", "Measured by a network that neither trained nor guided.", _bars(bars))]
+    if plots:
+        sections.append(
+            _section("Plots and sheets", "Faces are synthetic.", _wrapped("div", "plots", [plots]))
+        )
+    page = _document(
+        f"Mien: {task} measured", f"{_TASKS.get(task, task).capitalize()}, measured", lead, sections
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic.write_bytes(folder / "index.html", page.encode())
+    return folder / "index.html"
+
+
+def _document(title: str, heading: str, lead: str, parts: Iterable[str]) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1"><title>Mien: demo</title>'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1"><title>{escape(title)}</title>'
         f"<style>\n{_STYLE.read_text(encoding='utf-8')}</style></head><body><main>\n"
-        '<span class="badge">synthetic: made by a model</span><h1>What Mien just made on this machine</h1>'
-        "<p>Portraits that keep a person, and a labelled dataset of people who do not exist, both by the "
-        f"bundled diffusion model on {escape(_machine())}.</p>\n{_tiles(results)}\n"
-        + "\n".join(sections)
+        f'<span class="badge">synthetic: made by a model</span><h1>{escape(heading)}</h1><p>{lead}</p>\n'
+        + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
 
@@ -130,15 +171,17 @@ def _measured(measured: Measured) -> str:
         "By a network that neither trained nor guided the model. Few heads, hence wide intervals; "
         f"{command} measures all of them. The control is the same measure where nothing should be found."
     )
+    return _section(title, lead, _bars(measured.bars))
+
+
+def _bars(bars: Iterable[Bar]) -> str:
     names = ("", "what", "value", "bar", "95 % interval", "control", "n", "measured on")
     head = "".join(f"<th>{name}</th>" for name in names)
-    rows = "".join(_bar(bar) for bar in measured.bars)
-    return _section(
-        title, lead, f'<div class="scroll"><table class="bars"><tr>{head}</tr>{rows}</table></div>'
-    )
+    rows = "".join(_bar(bar) for bar in bars)
+    return f'<div class="scroll"><table class="bars"><tr>{head}</tr>{rows}</table></div>'
 
 
-def _bar(bar: Any) -> str:
+def _bar(bar: Bar) -> str:
     mark = '<td class="pass">pass</td>' if bar.passed else '<td class="fail">miss</td>'
     interval = "" if bar.ci95 is None else f"{_number(bar.ci95[0])} – {_number(bar.ci95[1])}"
     direction = {">=": "≥ ", "<=": "≤ "}.get(getattr(bar, "direction", ""), "")

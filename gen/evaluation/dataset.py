@@ -14,6 +14,7 @@ from PIL import Image
 from gen import anchors
 from gen.evaluation.bars import Settings
 from gen.plan import PLAN_FILE
+from gen.recipe import Recipe
 from gen.writers import WRITERS
 
 
@@ -62,19 +63,15 @@ def load(folder: Path) -> Dataset:
     )
 
 
-def make(folder: Path, ids: int, images: int, settings: Settings) -> Dataset:
-    """Make a dataset of `ids` identities with `images` pictures each, as `mien generate identities` does."""
+def make(folder: Path, recipe: Recipe, settings: Settings) -> Dataset:
+    """Make the dataset of a recipe as `mien generate` does."""
     from gen.engine import generate
-    from gen.recipes.identities import IdentitiesRecipe
     from gen.sample import Step
 
     def report(step: Step) -> None:
         settings.progress(f"making {step.stage}", step.done / max(1, step.total))
 
-    chosen = {"ids": ids, "images_per_id": images, "model": settings.model}
-    if settings.quick:  # as the demo does, for the clock's sake
-        chosen |= {"steps": 8, "drawings": 1}
-    generate(IdentitiesRecipe(**chosen), folder, progress=report, workers=os.cpu_count() or 1)
+    generate(recipe, folder, progress=report, workers=os.cpu_count() or 1)
     return load(folder)
 
 

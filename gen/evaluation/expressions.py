@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from faces import captions, metrics, vocabulary
 from faces.head.spec import unit_columns
 from faces.head.study import free_units
 from gen import models
+from gen.evaluation import dataset as datasets
 from gen.evaluation import exam, heldout, labelling, likeness, speed, training_value
 from gen.evaluation.bars import Bar, Settings
 from gen.evaluation.heldout import HeldOut
@@ -31,6 +33,8 @@ SEMANTIC = {"semantic_scale": 0.5, "semantic_start": 0.3}
 QUICK_UNITS, UNITS = 24, 240
 QUICK_EXPRESSIONS, EXPRESSIONS = 2, 20
 """Pictures of every expression, drawn with and without guidance."""
+PER_CLASS = 60
+"""Pictures of each expression where no dataset is named: about as many in all as there are renders to train on."""
 BATCH = 16
 _POSES = ("frontal", "slightly left", "slightly right", "frontal")
 
@@ -67,9 +71,27 @@ def measure(settings: Settings) -> list[Bar]:
     bars += unit_bars(pipe, judge, heads, settings)
     bars += expression_bars(drawn, judge)
     bars += labelling.measure(pipe, drawn, judge, settings)
-    if settings.dataset is not None:
-        bars += training_value.measure(settings.dataset, settings)
+    bars += _value(settings)
+    if settings.plots is not None:
+        from gen.evaluation import plots
+
+        plots.bar_plot(settings.plots / "bars.png", bars)
+        plots.sheet(settings.plots / "unguided.png", drawn.columns(drawn.plain))
+        plots.sheet(settings.plots / "guided.png", drawn.columns(drawn.guided))
     return bars
+
+
+def _value(settings: Settings) -> list[Bar]:
+    """What a dataset is worth: the one that is named, else a small one made for the purpose, none when in a hurry."""
+    from gen.recipes.expressions import ExpressionsRecipe
+
+    if settings.dataset is not None:
+        return training_value.measure(datasets.load(settings.dataset), settings)
+    if settings.quick:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        recipe = ExpressionsRecipe(per_class=PER_CLASS, model=settings.model)
+        return training_value.measure(datasets.make(Path(folder) / "expressions", recipe, settings), settings)
 
 
 def unit_requests(heads: HeldOut, count: int) -> list[Request]:
@@ -99,6 +121,12 @@ def unit_bars(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings) -> li
     assert seen.units is not None  # the bundled judge reads units
     wanted = np.array([[request.units[name] for name in vocabulary.UNIT_COLUMNS] for request in requests])
     persons = np.array([request.person for request in requests])
+    if settings.plots is not None:
+        from gen.evaluation import plots
+
+        each = metrics.correlations(seen.units, wanted)
+        named = {name: r for name, r in zip(vocabulary.UNIT_COLUMNS, each.tolist(), strict=True) if r == r}
+        plots.units_plot(settings.plots / "units.png", named)
     return [*_units(wanted, seen.units, persons), _ceiling(judge), _likeness(heads, judge, seen, persons)]
 
 
@@ -195,6 +223,11 @@ class DrawnExpressions:
     def persons(self) -> np.ndarray:
         """(n,) who is drawn."""
         return np.array([request.person for request in self.requests])
+
+    def columns(self, images: np.ndarray, most: int = 8) -> dict[str, list[np.ndarray]]:
+        """Some people's pictures out of (n, h, w, 3), expression by expression."""
+        some = self.persons < most
+        return {name: list(images[some & (self.expressions == name)]) for name in vocabulary.EXPRESSIONS}
 
 
 def draw_expressions(pipe: Any, prior: IdentityPrior, settings: Settings) -> DrawnExpressions:

@@ -81,6 +81,19 @@ def training_value(folder: Path, value: Value) -> None:
     _save(figure, folder / "groups.png")
 
 
+def units_plot(path: Path, correlations: Mapping[str, float]) -> None:
+    """Draw how well each action unit that was asked for is seen."""
+    figure, axes = _figure(
+        "r of what was asked and what the judge sees", "", height=1.2 + 0.24 * len(correlations)
+    )
+    names = list(correlations)
+    axes.barh(range(len(names)), [correlations[name] for name in reversed(names)], color="tab:blue")
+    axes.set_yticks(range(len(names)), list(reversed(names)), fontsize=7)
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(xlim=(min(0.0, *correlations.values()), 1))
+    _save(figure, path)
+
+
 def bar_plot(path: Path, bars: Sequence[Bar]) -> None:
     """Draw lines whose values are shares: value with interval, control, and the bar to reach."""
     shown = [(bar, bar.value) for bar in bars if bar.value is not None and _is_share(bar)]

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from faces import vocabulary
-from gen.evaluation import dataset as datasets
 from gen.evaluation import heldout
 from gen.evaluation.bars import Bar, Settings
 from gen.evaluation.dataset import Dataset
@@ -77,13 +75,13 @@ class Value:
     """Pictures of one time the renders' number."""
 
 
-def measure(folder: Path, settings: Settings) -> list[Bar]:
-    """Measure the dataset in a folder against the held-out renders."""
+def measure(made: Dataset, settings: Settings) -> list[Bar]:
+    """Measure a dataset against the held-out renders."""
     from gen.evaluation import plots
 
     heads = heldout.load(settings.data)
     settings.progress("training value", 0.0)
-    bars, value = compare(datasets.load(folder), heads)
+    bars, value = compare(made, heads)
     if settings.plots is not None:
         plots.training_value(settings.plots, value)
     settings.progress("training value", 1.0)

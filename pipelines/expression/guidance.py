@@ -67,11 +67,14 @@ class ExpressionGuide:
             pixels = functional.interpolate(
                 pixels, size=(size, size), mode="bilinear", antialias=True, align_corners=False
             )
-        read = self.network(pixels, ("expression", "action_units"))
-        wanted = self.classes.to(first.device)
-        loss = functional.cross_entropy(
-            read["expression"].float(), wanted, ignore_index=-100, reduction="none"
-        )
+        named = bool((self.classes >= 0).any())  # units alone are read much sooner
+        read = self.network(pixels, ("expression", "action_units") if named else ("action_units",))
+        loss = pixels.new_zeros(len(pixels), dtype=torch.float32)
+        if named:
+            wanted = self.classes.to(first.device)
+            loss = functional.cross_entropy(
+                read["expression"].float(), wanted, ignore_index=-100, reduction="none"
+            )
         known = self.specified.to(first.device, torch.float32)
         error = (read["action_units"].float() - self.units.to(first.device)).square() * known
         return loss + self.unit_weight * error.sum(dim=1) / known.sum(dim=1).clamp(min=1)

@@ -189,6 +189,16 @@ def test_evaluate_is_1_when_one_fails_and_names_it(run, evaluation):
     assert "1 of 2 bars missed: pose" in result.stdout
 
 
+def test_evaluate_writes_a_page_beside_its_plots(run, evaluation, monkeypatch, tmp_path):
+    evaluation(Line("identity", True))
+    written = {}
+    monkeypatch.setattr(
+        "mien.page.write_evaluation", lambda *given: written.update(given=given) or tmp_path / "index.html"
+    )
+    assert run("evaluate", "portrait", "--plots", tmp_path).exit_code == 0
+    assert written["given"] == ("portrait", [Line("identity", True)], "mien evaluate portrait", tmp_path)
+
+
 def test_evaluate_refuses_an_unknown_task(run):
     result = run("evaluate", "drag")
     assert result.exit_code == 1

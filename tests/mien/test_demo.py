@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from faces import provenance, vocabulary
+from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
 from mien import demo, page, portrait
 
@@ -231,3 +232,15 @@ def test_every_look_can_be_worded():
 @pytest.mark.parametrize(("value", "text"), [(None, ""), (0.12345, "0.123"), (12.0, "12"), (0.0, "0")])
 def test_numbers_are_short(value, text):
     assert page._number(value) == text
+
+
+def test_the_page_of_an_evaluation_shows_bars_and_plots(tmp_path):
+    bars = [
+        Bar(name="r <of units>", value=0.8, bar=0.75, direction=">=", n=9),
+        Bar(name="seconds", value=5.0, bar=4.0, direction="<=", n=3),
+    ]
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "scaling.png")
+    html = page.write_evaluation("expressions", bars, "mien evaluate expressions", tmp_path).read_text()
+    assert "1 of 2 bars passed" in html and "r &lt;of units&gt;" in html
+    assert html.count('class="pass"') == html.count('class="fail"') == 1
+    assert html.count("data:image/png;base64,") == 1 and "scaling" in html
