@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,46 @@ def halving(inside: int, outside: int) -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(inside, outside, 3, 2, 1, bias=False), nn.BatchNorm2d(outside), nn.SiLU())
 
 
-READ_LEVEL = 1
-"""Level of the trunk that the reader starts from: 48 channels at a quarter of the size."""
+class LocalReader(nn.Module):
+    """Numbers that depend on a pixel more or less at a known place: lids, nostrils, corners of the mouth.
+
+    A branch from the two finest levels of an encoder. Its last maps are read with weights for every place, which is
+    why the face has to be in the canonical frame.
+
+    Args:
+        inside: channels of the maps at 1/2 and 1/4 of the picture's size.
+        widths: channels of the branch at 1/4, 1/8 and 1/16 of the size, and of its last layer.
+        grid: side of the last maps.
+        count: of the numbers.
+    """
+
+    def __init__(self, inside: Sequence[int], widths: Sequence[int], grid: int, count: int) -> None:
+        super().__init__()
+        first, second, third, hidden = widths
+        self.finest = halving(inside[0], first)
+        self.body = nn.Sequential(
+            nn.Conv2d(first + inside[1], first, 1, bias=False), nn.BatchNorm2d(first), nn.SiLU(), Residual(first),
+            halving(first, second), Residual(second), Residual(second),
+            halving(second, third), Residual(third),
+            nn.Conv2d(third, third // 2, 1, bias=False), nn.BatchNorm2d(third // 2), nn.SiLU(),
+        )  # fmt: skip
+        self.hidden = nn.Sequential(
+            nn.Linear(third // 2 * grid**2, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
+            nn.SiLU(),
+            nn.Dropout(0.2),
+        )
+        self.answer = nn.Linear(hidden, count)
+
+    def forward(self, half: torch.Tensor, quarter: torch.Tensor) -> torch.Tensor:
+        """Answers (n, count) from maps at 1/2 and 1/4 of the size."""
+        maps = self.body(torch.cat([self.finest(half), quarter], dim=1))
+        return self.answer(self.hidden(maps.flatten(1)))
+
+
 JUDGE_UNITS = tuple(vocabulary.ACTION_UNITS)
+_READ = (len(vocabulary.UNIT_COLUMNS), len(vocabulary.EXPRESSIONS) + 1)
+"""Sided action units, and expressions with one for none of them: what the judge's reader answers."""
 
 
 class JudgeNet(FaceNetwork):
@@ -103,7 +141,7 @@ class JudgeNet(FaceNetwork):
         size: of the input in pixels.
         widths: channels of the trunk's levels.
         embedding: of the identity.
-        reader: channels of a branch that reads sided action units and expressions in any pose; empty for none.
+        reader: widths of a `LocalReader` of sided action units and expressions in any pose; empty for none.
     """
 
     def __init__(
@@ -137,7 +175,7 @@ class JudgeNet(FaceNetwork):
                 "au": nn.Linear(features, len(JUDGE_UNITS)),
             }
         )
-        self.reader = _UnitReader(widths[READ_LEVEL], *reader) if reader else None
+        self.reader = LocalReader(widths[:2], reader, size // 16, sum(_READ)) if reader else None
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Look at aligned portraits (n, 3, size, size) in [-1, 1].
@@ -162,30 +200,17 @@ class JudgeNet(FaceNetwork):
             out[name] = out[name].squeeze(-1)
         out["embedding"] = functional.normalize(self.identity(maps), dim=-1)
         if self.reader is not None:
-            out |= self.reader(levels[READ_LEVEL])
+            out |= _named(self.reader(*levels[:2]))
         return out | {"features": features}
 
     def read(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """What the reader sees in (n, 3, size, size), without the rest of the trunk; ValueError without a reader."""
         if self.reader is None:
             raise ValueError("this judge has no reader of action units; train one with `train judge_reader`")
-        for level in list(self.trunk)[: READ_LEVEL + 1]:
-            x = level(x)
-        return self.reader(x)
+        half = self.trunk[0](x)
+        return _named(self.reader(half, self.trunk[1](half)))
 
 
-class _UnitReader(nn.Module):
-    """Action units and expression out of a level of the judge's trunk, still fine enough for eyelids."""
-
-    def __init__(self, inside: int, first: int, second: int, hidden: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            halving(inside, first), Residual(first), Residual(first), halving(first, second), Residual(second)
-        )
-        self.head = nn.Sequential(nn.Linear(second * 16, hidden), nn.BatchNorm1d(hidden), nn.SiLU())
-        self.units = nn.Linear(hidden, len(vocabulary.UNIT_COLUMNS))
-        self.shown = nn.Linear(hidden, len(vocabulary.EXPRESSIONS) + 1)
-
-    def forward(self, maps: torch.Tensor) -> dict[str, torch.Tensor]:
-        hidden = self.head(functional.adaptive_avg_pool2d(self.body(maps), 4).flatten(1))
-        return {"units": self.units(hidden), "shown": self.shown(hidden)}
+def _named(read: torch.Tensor) -> dict[str, torch.Tensor]:
+    units, shown = read.split(_READ, dim=1)
+    return {"units": units, "shown": shown}

@@ -16,10 +16,11 @@ from torch import nn
 from torch.nn import functional
 
 from faces import vocabulary
-from faces.networks import FaceNetwork, Residual, halving
+from faces.networks import FaceNetwork, LocalReader, Residual, halving
 
-Readout = Literal["points", "maps", "values"]
-"""How a query answers: a place in the frame with its uncertainty, a map of logits, or a number."""
+Readout = Literal["points", "maps", "values", "reader"]
+"""How a query answers: a place in the frame with its uncertainty, a map of logits, or a number; "reader" is a task
+without queries, which a branch from the encoder's finest levels answers with numbers."""
 
 AGE_CENTRES = tuple(range(18, 91, 3))
 """Years at the centres of the bins of the age distribution."""
@@ -57,6 +58,7 @@ class PerceptionNet(FaceNetwork):
         heads: of its attention.
         tasks: name -> (queries, kind of answer).
         fine: channels of maps at the full size, which see the picture again; 0 gives maps at half the size.
+        reader: channels of the branch of "reader" tasks at 1/4, 1/8 and 1/16 of the size, and of its last layer.
         calibration: what `train.calibrate` fitted; see `faces.readings.Calibration`.
     """
 
@@ -70,13 +72,14 @@ class PerceptionNet(FaceNetwork):
         heads: int = 4,
         tasks: Mapping[str, Any] = TASKS,
         fine: int = 0,
+        reader: Iterable[int] = (),
         calibration: Mapping[str, float] | None = None,
     ) -> None:
-        widths, depths = list(widths), list(depths)
+        widths, depths, reader = list(widths), list(depths), list(reader)
         tasks = {name: [int(count), str(kind)] for name, (count, kind) in tasks.items()}
         super().__init__(
             size=size, widths=widths, depths=depths, width=width, layers=layers, heads=heads, tasks=tasks,
-            fine=fine, calibration=calibration,
+            fine=fine, reader=reader, calibration=calibration,
         )  # fmt: skip
         self.size, self.tasks = size, tasks
         self.encoder = nn.ModuleList(
@@ -95,13 +98,28 @@ class PerceptionNet(FaceNetwork):
         self.places = nn.ParameterList(torch.randn(1, grid**2, width) * 0.02 for grid in grids)
         self.memory_norm = nn.LayerNorm(width)
         self.queries = nn.ParameterDict(
-            {name: nn.Parameter(torch.randn(count, width) * 0.02) for name, (count, _) in tasks.items()}
+            {
+                name: nn.Parameter(torch.randn(count, width) * 0.02)
+                for name, (count, kind) in tasks.items()
+                if kind != "reader"
+            }
         )
         self.decoder = nn.ModuleList(_DecoderLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.value = nn.Linear(width, 1, bias=False)
         self.bias = nn.ParameterDict(
-            {name: nn.Parameter(torch.zeros(count)) for name, (count, _) in tasks.items()}
+            {
+                name: nn.Parameter(torch.zeros(count))
+                for name, (count, kind) in tasks.items()
+                if kind != "reader"
+            }
+        )
+        self.readers = nn.ModuleDict(
+            {
+                name: LocalReader(widths[:2], reader, size // 16, count)
+                for name, (count, kind) in tasks.items()
+                if kind == "reader"
+            }
         )
         self.point_kernel = _mlp(width, widths[1])
         self.map_kernel = _mlp(width, fine or widths[0])
@@ -125,18 +143,23 @@ class PerceptionNet(FaceNetwork):
             For a task of "points" (n, count, 2) as shares of the frame, x then y, and under NAME_log_sigma (n, count)
             the logarithm of the deviation of each in the same unit; of "maps" (n, count, s, s) logits, s being size
             with `fine`, else size / 2 and meant for every other pixel, the first one included;
-            of "values" (n, count) raw numbers.
+            of "values" and "reader" (n, count) raw numbers; what a reader says holds in the canonical frame only.
         """
         wanted = {name: self.tasks[name] for name in (self.tasks if tasks is None else tasks)}
-        kinds = {kind for _, kind in wanted.values()}
+        queried = {name: task for name, task in wanted.items() if task[1] != "reader"}
+        kinds = {kind for _, kind in queried.values()}
         skips, picture = [], x
-        for level in self.encoder:
+        for level in self.encoder if queried else self.encoder[:2]:
             x = level(x)
             skips.append(x)
+        out: dict[str, torch.Tensor] = {
+            name: self.readers[name](*skips[:2]) for name in wanted if name not in queried
+        }
+        if not queried:
+            return out
         quarter, maps_features = self._upwards(skips, picture, with_maps="maps" in kinds)
-        answers = self._decode(skips, quarter, wanted)
-        out: dict[str, torch.Tensor] = {}
-        for name, (_, kind) in wanted.items():
+        answers = self._decode(skips, quarter, queried)
+        for name, (_, kind) in queried.items():
             answer = answers[name]
             value = self.value(answer).squeeze(-1) + self.bias[name]
             if kind == "values":

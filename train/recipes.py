@@ -128,6 +128,24 @@ def perception() -> TrainConfig:
 
 
 @recipe
+def perception_reader() -> TrainConfig:
+    """The branch of face analysis for action units; needs its network."""
+    from train.tasks.perception_reader import PerceptionReaderConfig
+
+    return TrainConfig(
+        name="perception-reader",
+        task=PerceptionReaderConfig(),
+        optimizer=OptimizerConfig(kind="muon", lr=1.5e-3, weight_decay=0.02, warmup=50),
+        batch_size=64,
+        steps=5000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        seed=6,
+        validate_every=500,
+    )
+
+
+@recipe
 def judge() -> TrainConfig:
     """The judge that evaluation uses, trained apart on other heads under another look."""
     from train.tasks.judge import JudgeConfig

@@ -65,3 +65,14 @@ def test_it_is_saved_with_its_tasks(net, pictures, tmp_path):
     again = PerceptionNet.load(tmp_path)
     assert again.config == net.config
     torch.testing.assert_close(again(pictures)["pose"], net(pictures)["pose"], atol=2e-2, rtol=2e-2)
+
+
+def test_a_reader_needs_the_first_levels_only(pictures):
+    tasks = {**TASKS, "action_units": (26, "reader")}
+    net = PerceptionNet(**TINY, tasks=tasks, reader=(8, 8, 8, 8)).eval()
+    everything = net(pictures)
+    assert everything["action_units"].shape == (2, 26)
+    net.encoder[2:].requires_grad_(False).apply(lambda layer: setattr(layer, "forward", None))
+    alone = net(pictures, ("action_units",))
+    assert set(alone) == {"action_units"}
+    torch.testing.assert_close(alone["action_units"], everything["action_units"])

@@ -20,6 +20,7 @@ from train.tasks.calibrator import CalibratorConfig, CalibratorTask
 from train.tasks.expression import ExpressionConfig, ExpressionTask
 from train.tasks.judge_reader import JudgeReaderConfig, JudgeReaderTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask, mirrored, study_labels
+from train.tasks.perception_reader import PerceptionReaderConfig, PerceptionReaderTask
 from train.tasks.portrait import PortraitConfig, PortraitTask
 
 TINY = {"size": 128, "widths": (4, 8, 8, 8), "depths": (0, 1, 0, 0), "width": 16, "layers": 1, "heads": 2}
@@ -99,7 +100,7 @@ def test_the_reader_learns_and_the_judge_stays(shards, tmp_path):
     known = JudgeNet(widths=(4, 8, 8, 8), embedding=8)
     known.save(tmp_path / "judge")
     task = JudgeReaderTask(
-        JudgeReaderConfig(shards=(shards,), heldout=shards, start=tmp_path / "judge", reader=(8, 8, 8))
+        JudgeReaderConfig(shards=(shards,), heldout=shards, start=tmp_path / "judge", reader=(8, 8, 8, 8))
     )
     model, _ = one_loss(task)
     assert {name.split(".")[0] for name in reached(model)} == {"reader"}
@@ -111,6 +112,33 @@ def test_the_reader_learns_and_the_judge_stays(shards, tmp_path):
     assert {"units", "shown"} <= set(new) - set(old)
     for name, value in old.items():
         torch.testing.assert_close(new[name], value, atol=0, rtol=0)
+
+
+def test_the_reader_of_perception_learns_and_the_rest_stays(shards, tmp_path):
+    torch.manual_seed(0)
+    PerceptionNet(**TINY).save(tmp_path / "known")
+    config = {"shards": (shards,), "heldout": shards, "fine": 0}
+    task = PerceptionReaderTask(
+        PerceptionReaderConfig(start=tmp_path / "known", reader=(8, 8, 8, 8), **config)
+    )
+    model, _ = one_loss(task)
+    assert {name.split(".")[0] for name in reached(model)} == {"readers"}
+    task.export(model, tmp_path / "read")
+    before, after = PerceptionNet.load(tmp_path / "known"), PerceptionNet.load(tmp_path / "read")
+    x = torch.rand(2, 3, TINY["size"], TINY["size"])
+    with torch.no_grad():
+        old, new = before(x), after(x)
+    assert set(old) == set(new)
+    for name in set(old) - {"action_units"}:
+        torch.testing.assert_close(new[name], old[name], atol=0, rtol=0)
+
+    # Training everything else afterwards leaves what the reader stands on.
+    task = PerceptionTask(PerceptionConfig(start=tmp_path / "read", **config))
+    model, _ = one_loss(task)
+    got = set(reached(model))
+    assert "net.encoder.3.0.0.weight" in got
+    assert not any(name.startswith(("net.readers", "net.encoder.0", "net.encoder.1")) for name in got)
+    assert not model["net"].encoder[1][0][1].training  # its running statistics hold still, too
 
 
 def test_the_calibrator_looks_through_the_denoiser(shards, model_folder, tmp_path):

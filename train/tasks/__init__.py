@@ -64,6 +64,7 @@ REGISTRY: dict[str, str] = {
     "vae": "train.tasks.vae:VaeTask",
     "encoder": "train.tasks.encoder:EncoderTask",
     "perception": "train.tasks.perception:PerceptionTask",
+    "perception_reader": "train.tasks.perception_reader:PerceptionReaderTask",
     "judge": "train.tasks.judge:JudgeTask",
     "judge_reader": "train.tasks.judge_reader:JudgeReaderTask",
     "age": "train.tasks.age:AgeTask",

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from faces import metrics, vocabulary
-from faces.networks import READ_LEVEL, JudgeNet, network_input
+from faces.networks import JudgeNet, network_input
 from train.augment import appearance, erase, jitter_matrix
 from train.data.heads import IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.draws import Draws
@@ -32,7 +32,7 @@ class JudgeReaderConfig:
     heldout: Path = Path("data/judge-dev")
     start: Path = Path("weights/judge")
     "The judge that gets, or has, the branch."
-    reader: tuple[int, ...] = (64, 96, 96)
+    reader: tuple[int, ...] = (56, 96, 96, 128)
     strength: float = 0.6
     "Of the changes of light, colour, focus and noise."
     unit_weight: float = 15.0
@@ -54,7 +54,8 @@ class JudgeReaderTask(Task):
         """Return the judge with everything but the reader frozen."""
         known = JudgeNet.load(self.config.start)
         judge = JudgeNet(**known.config | {"reader": list(self.config.reader)})
-        judge.load_state_dict(known.state_dict(), strict=False)
+        trunk = {name: value for name, value in known.state_dict().items() if not name.startswith("reader.")}
+        judge.load_state_dict(known.state_dict() if judge.config == known.config else trunk, strict=False)
         judge.requires_grad_(False)
         assert judge.reader is not None  # the config names one
         judge.reader.requires_grad_(True)
@@ -89,12 +90,9 @@ class JudgeReaderTask(Task):
     @staticmethod
     def _read(judge: JudgeNet, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """The reader alone on the frozen first levels, whose running statistics must not move either."""
-        with torch.no_grad():
-            first_levels = list(judge.trunk)[: READ_LEVEL + 1]
-            for level in first_levels:
-                x = level.eval()(x)
-        assert judge.reader is not None  # `build` made one
-        return judge.reader(x)
+        for level in list(judge.trunk)[:2]:
+            level.eval()
+        return judge.read(x)
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Correlation of the units and accuracy on people that training does not show."""

@@ -40,7 +40,9 @@ class PerceptionConfig:
     """Data and loss of the perception network."""
 
     kind: ClassVar[str] = "perception"
-    shards: tuple[Path, ...] = (Path("data/expressions"), Path("data/expressions-subtle"))
+    shards: tuple[Path, ...] = (
+        Path("data/expressions"), Path("data/expressions-subtle"), Path("data/expressions-more"),
+    )  # fmt: skip
     heldout: Path = Path("data/dev-units")
     start: Path | None = None
     fine: int = 16
@@ -75,6 +77,8 @@ class PerceptionTask(Task):
             net = PerceptionNet(**known.config | {"fine": self.config.fine})
             net.load_state_dict(known.state_dict(), strict=False)
             net.train()
+        if net.readers:  # they would lose the maps that they were trained on
+            nn.ModuleList([net.readers, *net.encoder[:2]]).requires_grad_(False)
         scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
         return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
 
@@ -132,7 +136,11 @@ class PerceptionTask(Task):
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
-        out = {name: value.float() for name, value in model["net"](network_input(batch["image"])).items()}
+        net = model["net"]
+        if net.readers:
+            nn.ModuleList([net.readers, *net.encoder[:2]]).eval()
+        queried = [name for name in net.tasks if name not in net.readers]
+        out = {name: value.float() for name, value in net(network_input(batch["image"]), queried).items()}
         parts = self._parts(out, batch)
         # Bounded, so that a part that is nearly solved does not take over; a likelihood may be negative and would
         # take over at once.
@@ -161,7 +169,7 @@ class PerceptionTask(Task):
         age = functional.cross_entropy(out["age"], wanted_age, reduction="none")
         age = age + (found_age @ centres - batch["age"]).abs() / 6
         logits = functional.binary_cross_entropy_with_logits
-        return {
+        parts = {
             "points": _mean((squared + 1e-8).sqrt(), inside),
             "sigma": likelihood.mean(),
             "parsing": _mean(
@@ -169,10 +177,6 @@ class PerceptionTask(Task):
                 face[:, None, None],
             ),
             "overlap": _dice(out["parsing"][face], parsing[face]),
-            "action_units": _mean(
-                (out["action_units"] - batch["units"]).square() * self._unit_weights.to(points.device),
-                face[:, None],
-            ),
             "expression": _mean(
                 functional.cross_entropy(
                     out["expression"], batch["expression"], ignore_index=IGNORED, reduction="none"
@@ -194,6 +198,10 @@ class PerceptionTask(Task):
             "quality": (out["quality"][:, 0].sigmoid() - batch["quality"]).square().mean(),
             "presence": logits(out["presence"][:, 0], batch["presence"]),
         }
+        if "action_units" in out:
+            squared = (out["action_units"] - batch["units"]).square() * self._unit_weights.to(points.device)
+            parts["action_units"] = _mean(squared, face[:, None])
+        return parts
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Score every task on people that training does not show."""
@@ -286,13 +294,16 @@ def _dice(logits: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def look(net: PerceptionNet, images: np.ndarray, batch: int = 64) -> dict[str, np.ndarray]:
-    """Raw answers on portraits (n, s, s, 3) uint8; of parsing the labels."""
+def look(
+    net: PerceptionNet, images: np.ndarray, tasks: tuple[str, ...] | None = None, batch: int = 64
+) -> dict[str, np.ndarray]:
+    """Raw answers on portraits (n, s, s, 3) uint8, to all tasks by default; of parsing the labels."""
     device = next(net.parameters()).device
     parts = []
     for start in range(0, len(images), batch):
         chunk = torch.from_numpy(np.ascontiguousarray(images[start : start + batch])).to(device)
-        out = net(network_input(chunk))
-        out["parsing"] = out["parsing"].argmax(dim=1)
+        out = net(network_input(chunk), tasks)
+        if "parsing" in out:
+            out["parsing"] = out["parsing"].argmax(dim=1)
         parts.append({name: value.float().cpu().numpy() for name, value in out.items()})
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

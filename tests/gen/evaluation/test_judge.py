@@ -73,7 +73,7 @@ def test_constant_and_tiny_tensors_do_not_count():
 
 def test_the_reader_favours_no_side():
     torch.manual_seed(0)
-    judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8, reader=(8, 8, 8)))
+    judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8, reader=(8, 8, 8, 8)))
     images = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3)).astype(np.uint8)
     seen, mirrored = judge.measure(images), judge.measure(np.ascontiguousarray(images[:, :, ::-1]))
     np.testing.assert_allclose(vocabulary.flip_units(mirrored.units), seen.units, atol=1e-5)
