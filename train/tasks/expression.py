@@ -17,6 +17,7 @@ from torch.nn import functional
 from faces import captions, vocabulary
 from faces.head.expression import PROTOTYPES
 from faces.perception import PerceptionNet
+from faces.tower import FaceTower
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
 from pipelines.portrait.attention import AdapterContext, IdentityContext, install_adapter
 from pipelines.portrait.pipeline import PortraitPipeline
@@ -25,6 +26,7 @@ from train.data.portraits import PortraitData
 from train.draws import Draws
 from train.grid import save_grid
 from train.tasks.portrait import PortraitConfig, PortraitTask
+from train.tasks.vae import face_window
 
 _SWEEP: tuple[dict[str, float], ...] = (
     {}, *(units for name, units in PROTOTYPES.items() if name != "neutral"), {"AU12L": 1.0}, {"AU43R": 1.0},
@@ -52,7 +54,9 @@ class ExpressionConfig(PortraitConfig):
     "Folder of a `PerceptionNet` that reads action units off decoded estimates; wanted where `unit_weight` is above 0."
     unit_weight: float = 0.0
     unit_share: float = 0.125
-    "Share of a batch whose estimates the teacher reads."
+    "Share of a batch whose estimates are decoded for the teacher, and for likeness."
+    recognizer: Path = Path("weights/mini/recognizer")
+    "What compares estimates with the target that they should come to, where `likeness_weight` is above 0."
 
 
 class ExpressionTask(PortraitTask):
@@ -63,6 +67,7 @@ class ExpressionTask(PortraitTask):
     def __init__(self, config: ExpressionConfig) -> None:
         self._unit_weights = torch.ones(len(vocabulary.UNIT_COLUMNS))
         self.teacher = PerceptionNet.load(config.teacher) if config.teacher else None
+        self.recognizer = FaceTower.load(config.recognizer) if config.likeness_weight > 0 else None
         super().__init__(config)
 
     def build(self) -> nn.Module:
@@ -104,24 +109,40 @@ class ExpressionTask(PortraitTask):
         return text, context._replace(adapters={BRANCH: AdapterContext(tokens)})
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
-        """Velocity error, and what a teacher misses of the specified action units in estimates."""
+        """Velocity error, what a teacher misses of the units in estimates, and how unlike the target they are.
+
+        A teacher of units alone is pleased by other people's faces: likeness has to be asked for beside it.
+        """
         masks = batch["masks"].float() / 255
         velocity, estimate, signal = self._velocity(model, batch, draws, masks)
-        metrics = {"velocity": velocity.detach()}
-        if self.teacher is None or self.config.unit_weight <= 0:
-            return velocity, metrics
-        missed = self._missed(estimate, signal, batch)
-        return velocity + self.config.unit_weight * missed, metrics | {"missed": missed.detach()}
+        total, metrics = velocity, {"velocity": velocity.detach()}
+        rows = ((signal > 0.15) & (signal < 0.95)).nonzero().flatten()
+        rows = rows[: max(1, round(len(estimate) * self.config.unit_share))]
+        if not len(rows) or (self.teacher is None and self.recognizer is None):
+            return total, metrics
+        pictures = self._decode(estimate[rows])
+        if self.teacher is not None and self.config.unit_weight > 0:
+            missed = self._missed(pictures, batch["units"][rows], batch["specified"][rows])
+            total, metrics["missed"] = total + self.config.unit_weight * missed, missed.detach()
+        if self.recognizer is not None:
+            unlike = self._unlike(pictures, batch["latents"][rows].float())
+            total, metrics["unlike"] = total + self.config.likeness_weight * unlike, unlike.detach()
+        return total, metrics
 
-    def _missed(self, estimate: torch.Tensor, signal: torch.Tensor, batch: dict[str, Any]) -> torch.Tensor:
-        """Squared error of the specified units in as many estimates as `unit_share` pays for."""
-        usable = (signal > 0.15) & (signal < 0.95)
-        rows = usable.nonzero().flatten()[: max(1, round(len(estimate) * self.config.unit_share))]
-        if not len(rows):
-            return estimate.new_zeros(())
-        read = self.teacher(self._decode(estimate[rows]), ("action_units",))["action_units"].float()
-        known = batch["specified"][rows].float() * self._unit_weights.to(read.device)
-        return ((read - batch["units"][rows]).square() * known).sum() / known.sum().clamp(min=1)
+    def _missed(self, pictures: torch.Tensor, units: torch.Tensor, specified: torch.Tensor) -> torch.Tensor:
+        """Squared error of the specified units, as the teacher reads them off pictures."""
+        assert self.teacher is not None  # asked for only where there is one
+        read = self.teacher(pictures, ("action_units",))["action_units"].float()
+        known = specified.float() * self._unit_weights.to(read.device)
+        return ((read - units).square() * known).sum() / known.sum().clamp(min=1)
+
+    def _unlike(self, pictures: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """Mean cosine distance of pictures to those that their latents should come to."""
+        assert self.recognizer is not None  # asked for only where there is one
+        with torch.no_grad():
+            wanted = self.recognizer(face_window(self._decode(clean)))
+        seen = self.recognizer(face_window(pictures))
+        return (1 - functional.cosine_similarity(seen.float(), wanted.float(), dim=1)).mean()
 
     def assemble(self, model: Any) -> PortraitPipeline:
         """The portrait pipeline around the model, with the adapter in place."""
@@ -130,7 +151,7 @@ class ExpressionTask(PortraitTask):
         return pipe
 
     def _frozen(self) -> list[nn.Module]:
-        return [*super()._frozen(), *([self.teacher] if self.teacher is not None else [])]
+        return [*super()._frozen(), *(x for x in (self.teacher, self.recognizer) if x is not None)]
 
     def _save_sheet(self, model: Any, heads: Any, path: Path) -> None:
         """A row a person: nothing specified, seven expressions, a smile on the left, the right eye shut."""
