@@ -153,8 +153,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         num_inference_steps: int = 20,
         guidance_scale: float = 2.5,
         guidance_rescale: float = 0.0,
-        identity_scale: float | Sequence[float] = 1.25,
-        unit_scale: float | Sequence[float] = 0.85,
+        identity_scale: float | Sequence[float] = 1.0,
+        unit_scale: float | Sequence[float] = 1.0,
         semantic_scale: float = 0.0,
         semantic_start: float = 0.3,
         semantic_norm: Norm = "global",
@@ -190,10 +190,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             guidance_scale: classifier-free guidance above 1, none at 1 or below; text, person and action units
                 are left out of the unconditional half together.
             guidance_rescale: against overexposure (Lin et al. 2023, arXiv:2305.08891, section 3.4).
-            identity_scale: strength of the identity, one number or one a prompt. Strong expressions cost likeness, so
-                the default is above that of `PortraitPipeline`.
-            unit_scale: strength of the branch of the action units, one number or one a prompt; 0 turns it off. More
-                is not more faithful: the default was chosen for agreement and likeness on tuning people.
+            identity_scale: strength of the identity, one number or one a prompt.
+            unit_scale: strength of the branch of the action units, one number or one a prompt; 0 turns it off.
             semantic_scale: length of a step of semantic guidance in the space of the embeddings; 0 for none, which is
                 equal, bit by bit, to a call without a guide.
             semantic_start: share of the steps after which it begins.
@@ -274,6 +272,10 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         extra = arguments.added_conditions(self.unet, pooled, size, count, guidance_scale, device)
         if semantic_scale > 0 and guide is None:
             names = [name for name in expressions for _ in range(copies)]
+            # Where units are free the guide wants those that are typical: it saturates later than the expression does.
+            typical = typical_units(None, expressions, intensity)
+            shown = [own or usual for own, usual in zip(units, typical, strict=True)]
+            _, values, specified = self.encode_units(shown, len(prompts), copies)
             guide = ExpressionGuide(self.load_guide(), names, values, specified)
 
         # 4. Denoise; from `semantic_start` on, correct the conditions before each step.

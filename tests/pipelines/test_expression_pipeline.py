@@ -267,3 +267,19 @@ def test_an_adapter_of_another_denoiser_is_refused():
     other = ActionUnitAdapter(token_dim=32, num_tokens=1, hidden=8, attention_widths=((0, 16),))
     with pytest.raises(ValueError, match=f"adapter {BRANCH}"):
         ExpressionPipeline(**parts, action_unit_adapter=other)
+
+
+def test_where_units_are_free_the_guide_wants_typical_ones(pipe, monkeypatch):
+    asked = []
+
+    class Spy(ExpressionGuide):
+        def __init__(self, network, names, values, specified):
+            asked.append((names, values, specified))
+            super().__init__(network, names, values, specified)
+
+    monkeypatch.setattr("pipelines.expression.pipeline.ExpressionGuide", Spy)
+    for units in ({}, SMILE):
+        draw(pipe, units, expression="surprise", semantic_scale=0.1, semantic_start=0.5)
+    (_, typical, everything), (_, _, smile) = asked
+    assert everything.all() and typical[0, vocabulary.UNIT_COLUMNS.index("AU26")] > 0
+    assert smile.sum() == 2  # the sides of AU12, and no other

@@ -82,6 +82,19 @@ def test_a_teacher_reaches_the_adapter_and_does_not_learn(shards, model_folder, 
     assert reached(model["adapter"]) and not reached(task.teacher) and not reached(task.vae)
 
 
+def test_likeness_reaches_the_adapter_and_is_nothing_for_the_target_itself(shards, model_folder):
+    task = expression_task(
+        shards, model_folder, recognizer=model_folder / "image_encoder", likeness_weight=1.0, unit_share=1.0,
+        tokens=2, hidden=16,
+    )  # fmt: skip
+    model, _ = one_loss(task, count=8)
+    assert reached(model["adapter"])
+    clean = torch.randn(
+        2, task.vae.config.latent_channels, 16, 16, generator=torch.Generator().manual_seed(0)
+    )
+    assert task._unlike(task._decode(clean), clean).item() == pytest.approx(0, abs=1e-5)
+
+
 def test_the_sheet_leaves_the_adapter_in_place(shards, model_folder, tmp_path):
     """Drawing a sheet builds a pipeline, which takes the attention of the denoiser for itself."""
     task = expression_task(shards, model_folder, tokens=2, hidden=16)
