@@ -116,7 +116,7 @@ def heads(
         typer.Option(help="units: free action units, wide poses; subtle: small ones; exam: compounds too."),
     ] = "portraits",
     materials: Annotated[
-        Literal["all", "seen", "unseen"],
+        Literal["all", "seen", "varied", "unseen"],
         typer.Option(help="Skins, brows, hair, lights: those for training, or those kept for tests."),
     ] = "all",
     makehuman: Annotated[

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from faces import vocabulary
+from faces.head.assets import BROWS
 from faces.head.expression import PROTOTYPES
 from faces.head.sampler import draw_second_lights
 from faces.head.spec import HeadSpec, State
@@ -19,8 +20,9 @@ States = Literal["portraits", "units", "subtle", "exam"]
 """`portraits` as `HeadSampler` draws them; `units` adds free combinations of action units and wide poses; `subtle`
 shows nothing but combinations around a unit that is small or that `units` rarely shows; `exam` adds compounds of two
 expressions to `units`."""
-Materials = Literal["all", "seen", "unseen"]
-"""Skins, brows, hair and lights: `seen` for training, `unseen` the ones that training was denied."""
+Materials = Literal["all", "seen", "varied", "unseen"]
+"""Skins, brows, hair and lights: `seen` for training, `varied` the same with every brow style but the unseen, those
+that portraits do without included; `unseen` the ones that training was denied."""
 
 COMPOUNDS = (
     ("happy", "surprise"), ("happy", "disgust"), ("sad", "fear"), ("sad", "anger"), ("sad", "surprise"),
@@ -33,6 +35,7 @@ _UNSEEN_SKIN = 1
 """The second picture of each light skin; the dark skins have a single picture, which both sides use."""
 _UNSEEN_BROWS = ("eyebrow009", "eyebrow012")
 _SEEN_BROWS = ("eyebrow001", "eyebrow006", "eyebrow008", "eyebrow011")
+_VARIED_BROWS = tuple(name for name in BROWS if name not in _UNSEEN_BROWS)
 _UNSEEN_HAIR = {"man": ("cropped", "afro"), "woman": ("ponytail", "afro")}
 """Styles that leave both eyes free: what hair hides nobody can read."""
 
@@ -142,7 +145,8 @@ def use_materials(spec: HeadSpec, materials: Materials, seed: int, number: int, 
         skin, brows, hair = _UNSEEN_SKIN, _UNSEEN_BROWS, _UNSEEN_HAIR[male]
         lights = draw_second_lights(picture)
     else:
-        skin, brows = int(own.choice((0, 2))), _SEEN_BROWS
+        skin = int(own.choice((0, 2)))
+        brows = _VARIED_BROWS if materials == "varied" else _SEEN_BROWS
         hidden = [*_UNSEEN_HAIR["man"], *_UNSEEN_HAIR["woman"]]
         hair = (look.hair_style,) if look.hair_style not in hidden else ("short", "tousled", "long")
     identity = identity.model_copy(update={"skin_variant": skin, "brow_style": str(own.choice(brows))})

@@ -65,9 +65,10 @@ def test_states_of_a_study_are_balanced_and_wide(sampler):
     assert not any(study.is_compound(full_action_units(state.action_units)) for state in units)
 
 
-def test_seen_and_unseen_materials_share_nothing_but_dark_skin(sampler):
+@pytest.mark.parametrize("training", ["seen", "varied"])
+def test_seen_and_unseen_materials_share_nothing_but_dark_skin(sampler, training):
     sides = {}
-    for materials in ("seen", "unseen"):
+    for materials in (training, "unseen"):
         specs = [study.use_materials(sampler.spec(n, 0), materials, 4, n, 0) for n in range(120)]
         sides[materials] = (
             {spec.identity.skin_variant for spec in specs},
