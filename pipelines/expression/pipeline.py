@@ -118,26 +118,25 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         """Condition on no person in particular."""
         return self.identity_from_embedding(torch.zeros(count, self.conditioner.config.id_dim))
 
-    def encode_units(
-        self, units: Units | None, count: int, copies: int = 1
-    ) -> tuple[torch.Tensor | None, torch.Tensor, torch.Tensor]:
+    def encode_units(self, units: Units | None, count: int, copies: int = 1) -> torch.Tensor | None:
         """Tokens of action units for `count` prompts with `copies` pictures each.
 
         Returns:
-            Tokens (2 n, T, D), the half where everything is free first, or None when nothing is specified
-            anywhere; intensities and which are specified, (n, k) each.
+            (2 n, T, D), the half where everything is free first, or None when nothing is specified anywhere.
         """
+        values, specified = self._unit_table(units, count, copies)
+        if not specified.any():
+            return None
+        adapter = self.action_unit_adapter
+        return torch.cat([adapter(values, torch.zeros_like(specified)), adapter(values, specified)])
+
+    def _unit_table(self, units: Units | None, count: int, copies: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Intensities and which are specified, (count * copies, k) each."""
         adapter = self.action_unit_adapter
         values, specified = (
             table.repeat_interleave(copies, dim=0).to(adapter.device) for table in adapter.table(units, count)
         )
-        if not specified.any():
-            return None, values, specified
-        return (
-            torch.cat([adapter(values, torch.zeros_like(specified)), adapter(values, specified)]),
-            values,
-            specified,
-        )
+        return values, specified
 
     @torch.no_grad()
     def __call__(
@@ -250,7 +249,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             for x in self.encode_conditions(prompts, negative, people)
         )
         prompt_embeds = prompt_embeds.to(device, dtype)
-        unit_tokens, values, specified = self.encode_units(units, len(prompts), copies)
+        unit_tokens = self.encode_units(units, len(prompts), copies)
         scale = arguments.identity_scales(identity_scale, len(prompts), copies, device)
         unit_scales = arguments.identity_scales(unit_scale, len(prompts), copies, device)
 
@@ -275,8 +274,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             # Where units are free the guide wants those that are typical: it saturates later than the expression does.
             typical = typical_units(None, expressions, intensity)
             shown = [own or usual for own, usual in zip(units, typical, strict=True)]
-            _, values, specified = self.encode_units(shown, len(prompts), copies)
-            guide = ExpressionGuide(self.load_guide(), names, values, specified)
+            guide = ExpressionGuide(self.load_guide(), names, *self._unit_table(shown, len(prompts), copies))
 
         # 4. Denoise; from `semantic_start` on, correct the conditions before each step.
         self._num_timesteps = len(times)

@@ -90,8 +90,7 @@ class JudgeReaderTask(Task):
     @staticmethod
     def _read(judge: JudgeNet, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """The reader alone on the frozen first levels, whose running statistics must not move either."""
-        for level in list(judge.trunk)[:2]:
-            level.eval()
+        judge.trunk[:2].eval()
         return judge.read(x)
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:

@@ -77,8 +77,7 @@ class PerceptionTask(Task):
             net = PerceptionNet(**known.config | {"fine": self.config.fine})
             net.load_state_dict(known.state_dict(), strict=False)
             net.train()
-        if net.readers:  # they would lose the maps that they were trained on
-            nn.ModuleList([net.readers, *net.encoder[:2]]).requires_grad_(False)
+        _held(net).requires_grad_(False)
         scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
         return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
 
@@ -137,8 +136,7 @@ class PerceptionTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
         net = model["net"]
-        if net.readers:
-            nn.ModuleList([net.readers, *net.encoder[:2]]).eval()
+        _held(net).eval()
         queried = [name for name in net.tasks if name not in net.readers]
         out = {name: value.float() for name, value in net(network_input(batch["image"]), queried).items()}
         parts = self._parts(out, batch)
@@ -230,6 +228,11 @@ class PerceptionTask(Task):
     def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""
         model["net"].save(folder)
+
+
+def _held(net: PerceptionNet) -> nn.ModuleList:
+    """Readers and the levels under them: trained further, those would take from readers the maps that they know."""
+    return nn.ModuleList([net.readers, *net.encoder[:2]] if net.readers else [])
 
 
 def study_labels(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:

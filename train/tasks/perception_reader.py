@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from torch import nn
 
 from faces import metrics, vocabulary
@@ -48,10 +47,8 @@ class PerceptionReaderTask(PerceptionTask):
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Squared error of the units, rare ones as heavy as frequent ones."""
-        half = network_input(batch["image"])
-        with torch.no_grad():
-            quarter = model.encoder[1].eval()(half := model.encoder[0].eval()(half))
-        read = model.readers[TASK](half, quarter).float()
+        model.encoder[:2].eval()  # their running statistics must not move either
+        read = model(network_input(batch["image"]), (TASK,))[TASK].float()
         error = ((read - batch["units"]).square() * self._unit_weights.to(read.device)).mean()
         return 10 * error, {"units": error.detach()}
 
