@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -346,9 +347,9 @@ def evaluate(
     if plots is not None:
         from mien import page
 
-        command = (
-            f"mien evaluate {task}{' --quick' if quick else ''}{f' --dataset {dataset}' if dataset else ''}"
-        )
+        named = {"--model": model if model != "mini" else None, "--data": data, "--dataset": dataset}
+        options = [str(part) for name, value in named.items() if value for part in (name, value)]
+        command = shlex.join(["mien", "evaluate", task, *(["--quick"] if quick else []), *options])
         console.print(f"{page.write_evaluation(task, lines, command, plots)}", soft_wrap=True)
     failed = [line.name for line in lines if not line.passed]
     if failed:
