@@ -223,6 +223,7 @@ class Trainer:
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if config.gradient_checkpointing:
             launch.enable_gradient_checkpointing(self.model)
+        self.task.place(accelerator.device)
         with accelerator.main_process_first():  # it may write a cache that the others then read
             self.data = self.task.dataset()
         self.groups = optimizer.parameter_groups(self.task, self.model, config.optimizer)
@@ -235,7 +236,6 @@ class Trainer:
         self.loss_module = LossModule(self.task, self.model)
         adamw = optimizer.make_optimizer(self.groups, config.optimizer.kind, fused=not is_deepspeed)
         self.module, self.optimizer = accelerator.prepare(self.loss_module, adamw)
-        self.task.place(accelerator.device)
         self.ema = Ema(self.model, config.ema_decay) if config.ema_decay else None
 
     def _start(self) -> None:

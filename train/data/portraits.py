@@ -48,14 +48,15 @@ def latent_cache(heads: HeadArrays, folder: Path, vae, mirror: bool = True, batc
     Returns:
         For k sides, arrays latents (k, c, 16, 16) f16 and part_masks (k, 5, 16, 16) u8 of 0..255.
     """
+    device = next(vae.parameters()).device
     mean = torch.tensor(vae.config.latents_mean).view(1, -1, 1, 1)
     std = torch.tensor(vae.config.latents_std).view(1, -1, 1, 1)
 
     def make(indices: range) -> dict[str, np.ndarray]:
         sides = [_side(heads, indices, mirrored) for mirrored in ((False, True) if mirror else (False,))]
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             latents = [
-                vae.encode(network_input(torch.from_numpy(image))).latent_dist.mean.float()
+                vae.encode(network_input(torch.from_numpy(image).to(device))).latent_dist.mean.float().cpu()
                 for image, _ in sides
             ]
         return {
@@ -90,13 +91,14 @@ def reference_cache(
         image, parsing = (
             np.stack([sides[side][kind][row] for row, side in enumerate(chosen)]) for kind in (0, 1)
         )
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        device = next(image_encoder.parameters()).device
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16):
             features = encode_parts(image, parsing)
         return {
-            "id_embeds": features.id_embeds.float().half().numpy(),
-            "clip_states": features.clip_states.float().half().numpy(),
-            "part_states": features.part_states.float().half().numpy(),
-            "part_valid": features.part_valid.numpy(),
+            "id_embeds": features.id_embeds.float().half().cpu().numpy(),
+            "clip_states": features.clip_states.float().half().cpu().numpy(),
+            "part_states": features.part_states.float().half().cpu().numpy(),
+            "part_valid": features.part_valid.cpu().numpy(),
         }
 
     return write_cache(folder, _source(heads, mirror, image_encoder), len(heads), make, batch_size=batch)
@@ -129,7 +131,7 @@ def _side(heads: HeadArrays, indices: range, mirrored: bool) -> tuple[np.ndarray
 def _digest(module: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
-        digest.update(name.encode() + value.detach().float().numpy().tobytes())
+        digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()
 
 

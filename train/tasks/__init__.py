@@ -117,7 +117,7 @@ class Task(Protocol):
         """Write the averaged weights as safetensors into `folder`, as `from_pretrained` reads them."""
 
     def place(self, device: torch.device) -> None:
-        """Move frozen helpers to the device; called once, before the first step."""
+        """Move frozen helpers to the device; called once, after `build` and before `dataset`, which may use them."""
 
     def sample(self, dataset: Any, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Return one training sample; override for augmentation or pairs, drawing from `rng` only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from torch.nn import functional
 
 from faces import metrics
 from pipelines.autoencoder import PatchAutoencoderKL
+from pipelines.device import best_device
 from pipelines.expression.calibrator import LabelCalibrator, look
 from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.cache import ArrayCache, write_cache
@@ -29,7 +31,7 @@ class CalibratorConfig:
     """Data and loss of the calibrator."""
 
     kind: ClassVar[str] = "calibrator"
-    shards: Path = Path("data/expressions")
+    shards: tuple[Path, ...] = (Path("data/expressions"),)
     heldout: Path = Path("data/dev-units")
     model: Path = Path("weights/mini")
     "The portrait model whose denoiser looks."
@@ -64,25 +66,30 @@ class CalibratorTask(Task):
         """Return views and labels."""
         return self._data(self.config.shards)
 
-    def _data(self, shards: Path) -> ViewData:
-        heads = HeadArrays(shards)
+    def _data(self, shards: Path | tuple[Path, ...]) -> ViewData:
+        folders = [shards] if isinstance(shards, Path) else shards
+        heads = HeadArrays(folders)
         labels = attribute_arrays(heads.labels)["expression"]
-        return ViewData(self._views(heads, Path(shards)), labels)
+        return ViewData(self._views(heads, folders), labels)
 
-    def _views(self, heads: HeadArrays, folder: Path) -> ArrayCache:
+    def _views(self, heads: HeadArrays, folders: Sequence[Path]) -> ArrayCache:
         if self._pipe is None:
-            self._pipe = PortraitPipeline.from_pretrained(self.config.model)
+            self._pipe = PortraitPipeline.from_pretrained(self.config.model).to(best_device())
         pipe = self._pipe
+        folder, others = folders[0], "".join(f"-{one.name}" for one in folders[1:])
         assert isinstance(pipe.vae, PatchAutoencoderKL)  # the bundled model has one
-        latents = latent_cache(heads, folder / "latents", pipe.vae).arrays["latents"]
+        latents = latent_cache(heads, folder / f"latents{others}", pipe.vae).arrays["latents"]
 
         def make(indices: range) -> dict[str, np.ndarray]:
             clean = torch.from_numpy(np.array(latents[indices.start : indices.stop, 0])).float()
-            view = look(pipe, clean, self.config.timestep)
-            return {"features": view.features.half().numpy(), "attention": view.attention.half().numpy()}
+            view = look(pipe, clean.to(pipe.device), self.config.timestep)
+            return {
+                "features": view.features.half().cpu().numpy(),
+                "attention": view.attention.half().cpu().numpy(),
+            }
 
         source = {"weights": pipe.weights_sha256(), "timestep": self.config.timestep}
-        return write_cache(folder / "views", source, len(heads), make, batch_size=_BATCH)
+        return write_cache(folder / f"views{others}", source, len(heads), make, batch_size=_BATCH)
 
     def sample(self, dataset: ViewData, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """One view with noise on it, and its expression."""
@@ -101,12 +108,12 @@ class CalibratorTask(Task):
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Accuracy and calibration on people that training does not show."""
-        data = self._data(self.config.heldout)
+        data, device = self._data(self.config.heldout), next(model.parameters()).device
         features, attention = (
-            torch.from_numpy(np.array(data.views.arrays[name][data.basic], np.float32))
+            torch.from_numpy(np.array(data.views.arrays[name][data.basic], np.float32)).to(device)
             for name in ("features", "attention")
         )
-        found = model(features, attention).softmax(dim=1).numpy()
+        found = model(features, attention).softmax(dim=1).float().cpu().numpy()
         wanted = data.expression[data.basic]
         return {
             "accuracy": float((found.argmax(axis=1) == wanted).mean()),

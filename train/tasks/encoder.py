@@ -35,7 +35,7 @@ class EncoderConfig:
     """Data, shape and loss of the image encoder."""
 
     kind: ClassVar[str] = "encoder"
-    shards: Path = Path("data/heads")
+    shards: tuple[Path, ...] = (Path("data/heads"),)
     heldout: Path = Path("data/heldout")
     start: Path | None = None
     "Folder of an encoder to continue from."

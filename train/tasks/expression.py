@@ -24,7 +24,7 @@ from pipelines.portrait.pipeline import PortraitPipeline
 from train.data.heads import unit_table, unit_weights
 from train.data.portraits import PortraitData
 from train.draws import Draws
-from train.grid import save_grid
+from train.grid import save_grid, to_uint8
 from train.tasks.portrait import PortraitConfig, PortraitTask
 from train.tasks.vae import face_window
 
@@ -132,7 +132,11 @@ class ExpressionTask(PortraitTask):
     def _missed(self, pictures: torch.Tensor, units: torch.Tensor, specified: torch.Tensor) -> torch.Tensor:
         """Squared error of the specified units, as the teacher reads them off pictures."""
         assert self.teacher is not None  # asked for only where there is one
-        read = self.teacher(pictures, ("action_units",))["action_units"].float()
+        mirror = torch.rand(len(pictures), device=pictures.device) < 0.5
+        read = self.teacher(_shaken(pictures, mirror), ("action_units",))["action_units"].float()
+        units, specified = (
+            torch.where(mirror[:, None], vocabulary.flip_units(x), x) for x in (units, specified)
+        )
         known = specified.float() * self._unit_weights.to(read.device)
         return ((read - units).square() * known).sum() / known.sum().clamp(min=1)
 
@@ -159,11 +163,12 @@ class ExpressionTask(PortraitTask):
         pipe = self.assemble(model)
         people = pipe.encode_aligned(heads.image[chosen], heads.parsing[chosen])
         size = self.vae.config.sample_size if "sample_size" in self.vae.config else 128
-        columns = [np.asarray(heads.image[chosen])]
+        columns, device = [np.asarray(heads.image[chosen])], next(model.parameters()).device
         values, specified = model["adapter"].table(list(_SWEEP), len(_SWEEP))
         for units in values:
             everything = torch.ones_like(specified[0])
-            tokens = model["adapter"](units[None], everything[None]).expand(len(chosen), -1, -1)
+            told = (x[None].to(device) for x in (units, everything))
+            tokens = model["adapter"](*told).expand(len(chosen), -1, -1)
             prompts = [captions.prompt(gender=heads.labels[k]["gender"], pose="frontal") for k in chosen]
             columns.append(self._drawn(pipe, model, prompts, people, tokens, size))
         save_grid(path, columns)
@@ -171,9 +176,8 @@ class ExpressionTask(PortraitTask):
     def _drawn(self, pipe, model, prompts, people, tokens, size: int) -> np.ndarray:
         """Draw with 12 steps and no guidance but that of the adapter's condition; (n, s, s, 3) uint8."""
         _, text, ids, _ = pipe.encode_conditions(prompts, [""] * len(prompts), people)
-        free = model["adapter"](
-            torch.zeros(1, len(vocabulary.UNIT_COLUMNS)), torch.zeros(1, len(vocabulary.UNIT_COLUMNS))
-        )
+        nothing = torch.zeros(1, len(vocabulary.UNIT_COLUMNS), device=tokens.device)
+        free = model["adapter"](nothing, nothing)
         units = torch.cat([free.expand_as(tokens), tokens])
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(12)
@@ -184,16 +188,34 @@ class ExpressionTask(PortraitTask):
             side,
             side,
             generator=torch.Generator().manual_seed(5),
-        )
+        ).to(tokens.device)
         context = IdentityContext(ids, adapters={BRANCH: AdapterContext(units)})
         for t in scheduler.timesteps:
             both = self._denoise(model, torch.cat([latents] * 2), t, text, context)
             without, with_ = both.chunk(2)
             latents = scheduler.step(without + 2.5 * (with_ - without), t, latents).prev_sample
-        images = functional.interpolate(self._decode(latents), size=(size, size))
-        return ((images.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+        return to_uint8(functional.interpolate(self._decode(latents), size=(size, size)))
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the adapter in fp16."""
         model["adapter"].half().save_pretrained(folder)
         model["adapter"].float()
+
+
+def _shaken(pictures: torch.Tensor, mirror: torch.Tensor) -> torch.Tensor:
+    """Pictures (n, 3, s, s) mirrored where told (n,), a little moved and with noise on them, differentiable.
+
+    What pleases a teacher on one grid of pixels alone is a pattern, and no expression.
+    """
+    count, device = len(pictures), pictures.device
+    scale = torch.exp(0.03 * torch.randn(count, device=device))
+    turn = 0.04 * torch.randn(count, device=device)
+    side = torch.where(mirror, -1.0, 1.0)
+    shift = 0.025 * torch.randn(count, 2, device=device)
+    across = torch.stack([side * scale * turn.cos(), -scale * turn.sin(), shift[:, 0]], dim=1)
+    down = torch.stack([side * scale * turn.sin(), scale * turn.cos(), shift[:, 1]], dim=1)
+    places = functional.affine_grid(
+        torch.stack([across, down], dim=1), list(pictures.shape), align_corners=False
+    )
+    moved = functional.grid_sample(pictures.float(), places, padding_mode="border", align_corners=False)
+    return moved + 0.04 * torch.randn_like(moved)

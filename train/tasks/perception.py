@@ -53,6 +53,8 @@ class PerceptionConfig:
     "Share of samples that are pictures of textures, without a face."
     augmentation: Preset = "full"
     "Strength of the changes; see `train.degrade`."
+    hold_readers: bool = True
+    "Leave readers and the levels under them as they are; else those levels move, and readers have to be taught anew."
     age_deviation: float = 4.0
     "Of the distribution that an age in years is told as (label distribution learning, Geng et al. 2013)."
 
@@ -77,9 +79,15 @@ class PerceptionTask(Task):
             net = PerceptionNet(**known.config | {"fine": self.config.fine})
             net.load_state_dict(known.state_dict(), strict=False)
             net.train()
-        _held(net).requires_grad_(False)
+        self._held(net).requires_grad_(False)
         scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
         return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
+
+    def _held(self, net: PerceptionNet) -> nn.ModuleList:
+        """Readers and the levels under them: trained further, those would take from readers the maps that they know."""
+        if not net.readers:
+            return nn.ModuleList()
+        return nn.ModuleList([net.readers, *(net.encoder[:2] if self.config.hold_readers else ())])
 
     def dataset(self) -> HeadArrays:
         """Return the heads with their labels as arrays."""
@@ -136,7 +144,7 @@ class PerceptionTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
         net = model["net"]
-        _held(net).eval()
+        self._held(net).eval()
         queried = [name for name in net.tasks if name not in net.readers]
         out = {name: value.float() for name, value in net(network_input(batch["image"]), queried).items()}
         parts = self._parts(out, batch)
@@ -228,11 +236,6 @@ class PerceptionTask(Task):
     def export(self, model: Any, folder: Path) -> None:
         """Write the network in fp16."""
         model["net"].save(folder)
-
-
-def _held(net: PerceptionNet) -> nn.ModuleList:
-    """Readers and the levels under them: trained further, those would take from readers the maps that they know."""
-    return nn.ModuleList([net.readers, *net.encoder[:2]] if net.readers else [])
 
 
 def study_labels(labels: list[dict[str, Any]]) -> dict[str, np.ndarray]:

@@ -349,14 +349,17 @@ class PortraitTask(Task):
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """Velocity error on held-out heads, and a sheet of held-out references with four prompts each."""
-        data = self._data(self.config.heldout)
+        data, device = self._data(self.config.heldout), next(model.parameters()).device
         rng = np.random.default_rng(0)
         picked = np.linspace(0, len(data) - 1, 192).astype(int)
         total = []
         for start in range(0, len(picked), 64):
             rows = [self.sample(data, int(index), rng) for index in picked[start : start + 64]]
-            batch = {name: torch.from_numpy(np.stack([row[name] for row in rows])) for name in rows[0]}
-            total.append(float(self.loss(model, batch, Draws.fixed(start, len(rows)))[1]["velocity"]))
+            batch = {
+                name: torch.from_numpy(np.stack([row[name] for row in rows])).to(device) for name in rows[0]
+            }
+            draws = Draws.fixed(start, len(rows), device)
+            total.append(float(self.loss(model, batch, draws)[1]["velocity"]))
         self._save_sheet(model, data.heads, folder / f"step-{step:08d}.png")
         return {"velocity": float(np.mean(total))}
 

@@ -59,8 +59,10 @@ class VaeConfig:
     perceptual: Path | None = None
     "Folder of a trained image encoder: what it sees of the faces is compared as well."
     perceptual_weight: float = 0.3
+    decoder_only: bool = False
+    "Leave the encoder as it is: denoisers that know its latents stay good."
     adversarial_weight: float = 0.0
-    "Above 0 the encoder is frozen and the decoder meets an adversary."
+    "Above 0 the decoder meets an adversary; wants `decoder_only`."
 
 
 class VaeTask(Task):
@@ -98,9 +100,10 @@ class VaeTask(Task):
                 mid_block_add_attention=False,
             )
         parts = {"vae": vae}
-        if config.adversarial_weight > 0:
+        if config.decoder_only:
             vae.encoder.requires_grad_(False)
             vae.quant_conv.requires_grad_(False)
+        if config.adversarial_weight > 0:
             parts["adversary"] = PatchAdversary()
         return nn.ModuleDict(parts)
 
