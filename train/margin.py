@@ -39,7 +39,8 @@ class AngularMargin(nn.Module):
         widened = torch.where(
             own > math.cos(math.pi - margin), widened, own - math.sin(math.pi - margin) * margin
         )
-        logits = cosine.scatter(1, identity[:, None], widened) * self.scale
+        # Under autocast the product is rounded on accelerators, the root is not.
+        logits = cosine.scatter(1, identity[:, None], widened.to(cosine.dtype)) * self.scale
         return functional.cross_entropy(logits, identity, reduction="none")
 
 

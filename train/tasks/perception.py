@@ -20,6 +20,7 @@ from faces.openset import basic_distance
 from faces.perception import AGE_CENTRES, PerceptionNet
 from faces.readings import softmax
 from train.augment import jitter_matrix
+from train.brows import paint_brows
 from train.data.heads import CARD, IGNORED, HeadArrays, attribute_arrays, unit_table, unit_weights
 from train.degrade import Preset, degrade, texture
 from train.draws import Draws
@@ -51,6 +52,8 @@ class PerceptionConfig:
     "Share of samples framed loosely, as a detector's box would be; the others are nearly canonical."
     texture_share: float = 0.03
     "Share of samples that are pictures of textures, without a face."
+    brow_share: float = 0.5
+    "Share of samples whose brows are painted over with others; see `train.brows`."
     augmentation: Preset = "full"
     "Strength of the changes; see `train.degrade`."
     hold_readers: bool = True
@@ -101,6 +104,8 @@ class PerceptionTask(Task):
         image, parsing, landmarks = dataset.image[index], dataset.parsing[index], dataset.landmarks[index]
         labels = {name: values[index] for name, values in self._labels.items()}
         size = image.shape[0]
+        if rng.random() < self.config.brow_share:
+            image, parsing = paint_brows(image, parsing, landmarks, rng)
         if rng.random() < 0.5:
             image, parsing = image[:, ::-1], vocabulary.flip_parsing(parsing)
             landmarks, labels = vocabulary.flip_landmarks(landmarks, size), mirrored(labels)

@@ -106,14 +106,16 @@ def drawn(plain_clarity: int, guided_clarity: int, wrong: int = 0) -> DrawnExpre
         images[:, 0, 0, 1] = clarity
         return images
 
-    return DrawnExpressions(requests=requests, plain=pictures(plain_clarity), guided=pictures(guided_clarity))
+    plain, guided = pictures(plain_clarity), pictures(guided_clarity)
+    return DrawnExpressions(requests=requests, plain=plain, guided=guided, told=plain)
 
 
 def test_accuracy_and_wins_of_guidance():
-    right, wins = expressions.expression_bars(drawn(150, 220), ToldJudge())
+    told, right, wins = expressions.expression_bars(drawn(150, 220), ToldJudge())
+    assert told.value == 1 and told.control is not None and told.control < 0.5
     assert right.value == right.control == 1 and wins.value == 1 and wins.passed
-    right, wins = expressions.expression_bars(drawn(220, 150, wrong=16), ToldJudge())
-    assert right.value == pytest.approx(0.6) and not right.passed
+    told, right, wins = expressions.expression_bars(drawn(220, 150, wrong=16), ToldJudge())
+    assert not told.passed and right.value == pytest.approx(0.6) and not right.passed
     assert wins.value == pytest.approx(0.4) and not wins.passed  # where the picture is wrong, less is better
 
 
