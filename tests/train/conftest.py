@@ -63,7 +63,7 @@ def frozen_parts(shards, tmp_path_factory) -> dict[str, Path]:
     vae.export(vae.build(), folder / "vae")
     encoder = EncoderTask(
         EncoderConfig(
-            shards=shards, width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32), traits="sliders"
+            shards=(shards,), width=64, layers=1, heads=1, embedding=32, stem=(8, 16, 32), traits="sliders"
         )
     )
     encoder.export(encoder.build(), folder / "encoder")

@@ -17,10 +17,10 @@ from tests.train.heads import one_loss, reached
 from train.calibrate import calibration
 from train.data.heads import IGNORED, HeadArrays, unit_weights
 from train.tasks.calibrator import CalibratorConfig, CalibratorTask
-from train.tasks.expression import ExpressionConfig, ExpressionTask
+from train.tasks.expression import ExpressionConfig, ExpressionTask, _shaken
 from train.tasks.judge_reader import JudgeReaderConfig, JudgeReaderTask
 from train.tasks.perception import PerceptionConfig, PerceptionTask, mirrored, study_labels
-from train.tasks.perception_reader import PerceptionReaderConfig, PerceptionReaderTask
+from train.tasks.perception_reader import PerceptionReaderConfig, PerceptionReaderTask, with_reader
 from train.tasks.portrait import PortraitConfig, PortraitTask
 
 TINY = {"size": 128, "widths": (4, 8, 8, 8), "depths": (0, 1, 0, 0), "width": 16, "layers": 1, "heads": 2}
@@ -80,6 +80,18 @@ def test_a_teacher_reaches_the_adapter_and_does_not_learn(shards, model_folder, 
     )
     model, _ = one_loss(task, count=8)
     assert reached(model["adapter"]) and not reached(task.teacher) and not reached(task.vae)
+
+
+def test_a_teacher_sees_pictures_mirrored_and_moved_as_their_units_are():
+    pictures = torch.zeros(2, 3, 64, 64)
+    pictures[:, :, 20:44, 4:28] = 1.0  # on the left
+    torch.manual_seed(0)
+    left, right = _shaken(pictures, torch.tensor([False, True]))
+    assert left[..., :32].mean() > 4 * left[..., 32:].mean()
+    assert right[..., 32:].mean() > 4 * right[..., :32].mean()
+    first, second = (_shaken(pictures, torch.tensor([False, False])) for _ in range(2))
+    assert not torch.allclose(first, second)
+    assert first.mean() == pytest.approx(pictures.mean().item(), rel=0.2)
 
 
 def test_likeness_reaches_the_adapter_and_is_nothing_for_the_target_itself(shards, model_folder):
@@ -155,7 +167,7 @@ def test_the_reader_of_perception_learns_and_the_rest_stays(shards, tmp_path):
 
 
 def test_the_calibrator_looks_through_the_denoiser(shards, model_folder, tmp_path):
-    task = CalibratorTask(CalibratorConfig(shards=shards, heldout=shards, model=model_folder, width=16))
+    task = CalibratorTask(CalibratorConfig(shards=(shards,), heldout=shards, model=model_folder, width=16))
     data = task.dataset()
     labels = study_labels(HeadArrays(shards).labels)["expression"]
     assert len(data) == (labels != IGNORED).sum()
@@ -209,6 +221,20 @@ def test_perception_moves_labels_with_the_picture(shards):
     always = PerceptionTask(PerceptionConfig(shards=(shards,), heldout=shards, texture_share=1.0))
     row = always.sample(always.dataset(), 3, np.random.default_rng(0))
     assert row["presence"] == 0 and row["quality"] == 0
+
+
+def test_readers_hold_the_levels_under_them_unless_they_are_taught_anew(shards, tmp_path):
+    torch.manual_seed(0)
+    with_reader(PerceptionNet(**TINY), (4, 4, 4, 4)).save(tmp_path)
+    for hold in (True, False):
+        task = PerceptionTask(
+            PerceptionConfig(shards=(shards,), heldout=shards, start=tmp_path, fine=4, hold_readers=hold)
+        )
+        model, _ = one_loss(task, count=4)
+        found = reached(model["net"])
+        assert not any(name.startswith("readers.") for name in found)
+        assert any(name.startswith("encoder.0.") for name in found) != hold
+        assert any(name.startswith("encoder.2.") for name in found)
 
 
 def test_calibration_is_fitted_to_the_heads(shards):

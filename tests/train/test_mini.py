@@ -55,7 +55,7 @@ def test_structural_similarity_knows_equal_from_other():
 def test_encoder_recognises_whole_faces_and_reads_parts(shards, tmp_path):
     task = EncoderTask(
         EncoderConfig(
-            shards=shards,
+            shards=(shards,),
             heldout=shards,
             width=64,
             layers=2,
