@@ -57,7 +57,7 @@ class ExpressionsRecipe(Recipe):
     guidance_rescale: float = Field(default=0.7, ge=0, le=1)
     """Against overexposure."""
     identity_scale: float = Field(default=1.0, ge=0, le=2)
-    unit_scale: float = Field(default=1.0, ge=0, le=2)
+    unit_scale: float = Field(default=0.5, ge=0, le=2)
     """Strength of the action units."""
     semantic_scale: float = Field(default=0.0, ge=0, le=100)
     """Length of a step of semantic guidance, 0 for none. It follows the network that reads labels afterwards: with it,

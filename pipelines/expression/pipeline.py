@@ -153,7 +153,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         guidance_scale: float = 2.5,
         guidance_rescale: float = 0.0,
         identity_scale: float | Sequence[float] = 1.0,
-        unit_scale: float | Sequence[float] = 1.0,
+        unit_scale: float | Sequence[float] = 0.5,
         semantic_scale: float = 0.0,
         semantic_start: float = 0.3,
         semantic_norm: Norm = "global",
@@ -190,7 +190,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
                 are left out of the unconditional half together.
             guidance_rescale: against overexposure (Lin et al. 2023, arXiv:2305.08891, section 3.4).
             identity_scale: strength of the identity, one number or one a prompt.
-            unit_scale: strength of the branch of the action units, one number or one a prompt; 0 turns it off.
+            unit_scale: strength of the branch of the action units, one number or one a prompt; 0 turns it off. At 1
+                units show more, and the person less.
             semantic_scale: length of a step of semantic guidance in the space of the embeddings; 0 for none, which is
                 equal, bit by bit, to a call without a guide.
             semantic_start: share of the steps after which it begins.

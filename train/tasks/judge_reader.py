@@ -28,7 +28,9 @@ class JudgeReaderConfig:
     """Data and loss of the branch; its shards are of another seed and look than what the guide learns from."""
 
     kind: ClassVar[str] = "judge_reader"
-    shards: tuple[Path, ...] = (Path("data/judge-units"), Path("data/judge-subtle"))
+    shards: tuple[Path, ...] = (
+        Path("data/judge-units"), Path("data/judge-subtle"), Path("data/judge-more"),
+    )  # fmt: skip
     heldout: Path = Path("data/judge-dev")
     start: Path = Path("weights/judge")
     "The judge that gets, or has, the branch."

@@ -42,7 +42,7 @@ class PerceptionConfig:
 
     kind: ClassVar[str] = "perception"
     shards: tuple[Path, ...] = (
-        Path("data/expressions"), Path("data/expressions-subtle"), Path("data/expressions-more"),
+        Path("data/expressions"), Path("data/expressions-subtle"), Path("data/expressions-varied"),
     )  # fmt: skip
     heldout: Path = Path("data/dev-units")
     start: Path | None = None
