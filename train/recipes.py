@@ -277,7 +277,7 @@ def calibrator() -> TrainConfig:
         task=CalibratorConfig(),
         optimizer=OptimizerConfig(lr=1e-3, weight_decay=0.05, warmup=50),
         batch_size=128,
-        steps=1500,
+        steps=2000,
         ema_decay=0.99,
         validate_every=250,
     )
