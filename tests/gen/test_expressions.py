@@ -126,7 +126,7 @@ def test_records_hold_request_reading_and_label_apart(toy, overview):
         assert (record["label"] == record["label_intended"]) is kept
         assert record["measured_quality"] == 0.8 and record["measured_valence"] == 0.2
         assert 18 <= record["measured_age_years"] <= 90 and record["measured_open_set"] == 0.1
-        assert (record["unit_scale"], record["semantic_scale"], record["steps"]) == (1.0, 0.0, 2)
+        assert (record["unit_scale"], record["semantic_scale"], record["steps"]) == (0.5, 0.0, 2)
         assert record["generator"].endswith("ExpressionPipeline") and record["schema_version"] == "2"
         assert captioning.contradictions(record) == []
         assert (". " in record["caption"]) is kept and captioning.read(record["caption"])
