@@ -14,8 +14,6 @@ import numpy as np
 from train.augment import erase
 
 Preset = Literal["none", "appearance", "full"]
-_WEAR = 1.7
-"""How much more often `full` does each damage than its plain share: pictures seldom bear one alone."""
 
 
 def degrade(image: np.ndarray, rng: np.random.Generator, preset: Preset) -> tuple[np.ndarray, float]:
@@ -27,25 +25,25 @@ def degrade(image: np.ndarray, rng: np.random.Generator, preset: Preset) -> tupl
     """
     if preset == "none":
         return image, 1.0
-    strength, wear = (1.0, _WEAR) if preset == "full" else (0.6, 0.6)
+    strength = 1.0 if preset == "full" else 0.6
     x, quality = _light(image, rng, strength)
     if preset == "full" and rng.random() < 0.25:
         x = _cover(x, rng)
-    if rng.random() < 0.3 * wear:
+    if rng.random() < 0.3 * strength:
         sigma = float(rng.uniform(0.4, 2.2))
         x = _motion(x, rng, sigma) if rng.random() < 0.4 else cv2.GaussianBlur(x, (0, 0), sigma)
         quality *= 1 - sigma / 3.2
-    if rng.random() < 0.3 * wear:
+    if rng.random() < 0.3 * strength:
         share = float(rng.uniform(0.28, 0.85))
         small = max(8, int(image.shape[0] * share))
         x = cv2.resize(cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA), image.shape[1::-1])
         quality *= min(1.0, 0.25 + 0.85 * share)
-    if rng.random() < 0.5 * wear:
+    if rng.random() < 0.5 * strength:
         deviation = float(rng.uniform(0.005, 0.07))
         x = x + np.float32(deviation) * rng.standard_normal(x.shape, np.float32)
         quality *= 1 - 5 * deviation
     pixels = (np.clip(x, 0, 1) * 255).astype(np.uint8)
-    if rng.random() < 0.35 * wear:
+    if rng.random() < 0.35 * strength:
         level = int(rng.integers(18, 90))
         packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
         pixels = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
