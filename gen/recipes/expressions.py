@@ -34,8 +34,9 @@ FURTHER_AXES: Axes = {
     "hair_colour": dict.fromkeys(vocabulary.HAIR_COLOURS, 1),
     "light": dict.fromkeys(vocabulary.LIGHTS, 1),
 }
-_STRENGTH, _EACH, _MOST = (0.75, 1.1), (0.85, 1.15), 1.4
-"""Factors of an expression's typical action units, of all and of each alone, and their limit: as heads are drawn."""
+_STRENGTH, _EACH, _MOST = (0.4, 1.1), (0.85, 1.15), 1.4
+"""Factors of an expression's typical action units, of all and of each alone, and their limit: as heads are drawn, but
+from weaker ones on, since guidance makes them stronger."""
 _DIGITS = 4
 
 
@@ -53,7 +54,7 @@ class ExpressionsRecipe(Recipe):
     """Most pictures of one identity; 1, 2, 4 and 8 give all identities as many, each in another expression."""
     attempts: int = Field(default=3, ge=1, le=10)
     steps: int = Field(default=20, ge=1, le=1000)
-    guidance: float = Field(default=2.5, ge=1, le=30)
+    guidance: float = Field(default=2.0, ge=1, le=30)
     guidance_rescale: float = Field(default=0.7, ge=0, le=1)
     """Against overexposure."""
     identity_scale: float = Field(default=1.0, ge=0, le=2)
