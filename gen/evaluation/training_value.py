@@ -19,7 +19,7 @@ from gen.evaluation.bars import Bar, Settings
 from gen.evaluation.dataset import Dataset
 from gen.evaluation.heldout import HeldOut
 from gen.evaluation.intervals import bootstrap_interval
-from gen.evaluation.recognizer import ExpressionRidge, features_of, fit
+from gen.evaluation.recognizer import ExpressionRidge, features_of, fit, mean_recall
 
 OF_RENDERS = 0.90
 TEST_SHARE = 1 / 3
@@ -111,17 +111,18 @@ def compare(made: Dataset, heads: HeldOut) -> tuple[list[Bar], Value]:
         "both": right(lambda seed: _joined([one.balanced(count, seed) for one in (train, synthetic)])),
     }
     scaling = {
-        scale: float(right(partial(synthetic.balanced, round(scale * count))).mean())
+        scale: mean_recall(right(partial(synthetic.balanced, round(scale * count))), test.labels)
         for scale in SCALES
         if round(scale * count) <= len(synthetic)
     }
     mixture = {
-        share: float(right(partial(_mixed, train, synthetic, share, count)).mean()) for share in MIXTURES
+        share: mean_recall(right(partial(_mixed, train, synthetic, share, count)), test.labels)
+        for share in MIXTURES
     }
     value = Value(
-        renders=float(score["renders"].mean()),
-        synthetic=float(score["synthetic"].mean()),
-        both=float(score["both"].mean()),
+        renders=mean_recall(score["renders"], test.labels),
+        synthetic=mean_recall(score["synthetic"], test.labels),
+        both=mean_recall(score["both"], test.labels),
         scaling=scaling,
         mixture=mixture,
         groups=_by_group(heads, testing, score),
@@ -143,11 +144,14 @@ def of_dataset(made: Dataset) -> Pictures:
 
 
 def _bars(value: Value, test: Pictures, score: dict[str, np.ndarray]) -> list[Bar]:
+    def recall(kind: str, rows: np.ndarray) -> float:
+        return mean_recall(score[kind][rows], test.labels[rows])
+
     def ratio(rows: np.ndarray) -> float:
-        return float(score["synthetic"][rows].mean() / max(score["renders"][rows].mean(), 1e-9))
+        return recall("synthetic", rows) / max(recall("renders", rows), 1e-9)
 
     def gain(rows: np.ndarray) -> float:
-        return float(score["both"][rows].mean() - score["renders"][rows].mean())
+        return recall("both", rows) - recall("renders", rows)
 
     scales = sorted(value.scaling)
     rises = (
