@@ -6,6 +6,7 @@ guidance corrects the condition on the way, and the layout may be taken from a s
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -155,7 +156,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         identity_scale: float | Sequence[float] = 1.0,
         unit_scale: float | Sequence[float] = 0.5,
         semantic_scale: float = 0.0,
-        semantic_start: float = 0.3,
+        semantic_start: float = 0.1,
+        semantic_every: int = 2,
         semantic_norm: Norm = "global",
         guide: Guide | None = None,
         layout: np.ndarray | None = None,
@@ -195,6 +197,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             semantic_scale: length of a step of semantic guidance in the space of the embeddings; 0 for none, which is
                 equal, bit by bit, to a call without a guide.
             semantic_start: share of the steps after which it begins.
+            semantic_every: corrects before every n-th step from there on; 1 costs twice what 2 does.
             semantic_norm: over what the length of a step is measured.
             guide: what judges estimates; by default the bundled perception, asked for `expression` and
                 `action_units`.
@@ -224,7 +227,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         if all(source is None for source in sources.values()):
             conditioning = sources["conditioning"] = self.nobody()
         arguments.check(self, sources, callback_on_step_end_tensor_inputs)
-        check_expression(self, semantic_scale, semantic_start, layout, latents)
+        check_expression(self, semantic_scale, semantic_start, semantic_every, layout, latents)
         size = arguments.picture_size(height, width, self.unet.config.sample_size, self.vae_scale_factor)
         self._guidance_scale, self._interrupt = guidance_scale, False
         self._cross_attention_kwargs = None
@@ -279,12 +282,13 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
 
         # 4. Denoise; from `semantic_start` on, correct the conditions before each step.
         self._num_timesteps = len(times)
-        losses = []
+        begin, losses = math.ceil(semantic_start * len(times)), []
+        corrected = range(begin, len(times), semantic_every) if semantic_scale > 0 else range(0)
         with self.progress_bar(total=len(times)) as progress_bar:
             for i, t in enumerate(times):
                 if self.interrupt:
                     continue
-                if guide is not None and semantic_scale > 0 and i >= semantic_start * len(times):
+                if guide is not None and i in corrected:
                     prompt_embeds, unit_tokens, loss = self._corrected(
                         guide, latents, t, prompt_embeds, identity_tokens, unit_tokens, scale, unit_scales,
                         extra, semantic_scale, semantic_norm,

@@ -66,7 +66,7 @@ def spread_over(
 
 
 def check_expression(
-    pipe: Any, semantic_scale: float, semantic_start: float, layout: Any, latents: Any
+    pipe: Any, semantic_scale: float, semantic_start: float, semantic_every: int, layout: Any, latents: Any
 ) -> None:
     """Refuse a call whose denoiser lost its adapter, or whose arguments are out of range or contradict each other.
 
@@ -74,6 +74,7 @@ def check_expression(
         pipe: the expression pipeline.
         semantic_scale: at least 0.
         semantic_start: 0..1.
+        semantic_every: at least 1.
         layout: where to start, or None.
         latents: the same; one of both at most.
     """
@@ -82,10 +83,10 @@ def check_expression(
             "unet: its attention does not belong to this action unit adapter; "
             "call install_adapter(pipe.unet, BRANCH, pipe.action_unit_adapter.attention)"
         )
-    if semantic_scale < 0 or not 0 <= semantic_start <= 1:
+    if semantic_scale < 0 or not 0 <= semantic_start <= 1 or semantic_every < 1:
         raise ValueError(
-            f"semantic_scale={semantic_scale}, semantic_start={semantic_start}: "
-            "expected at least 0, and a share 0..1"
+            f"semantic_scale={semantic_scale}, semantic_start={semantic_start}, semantic_every={semantic_every}: "
+            "expected at least 0, a share 0..1, and at least 1"
         )
     if layout is not None and latents is not None:
         raise ValueError("layout and latents given: both say where to start, pass one")
