@@ -94,8 +94,6 @@ class FaceAnalyzer:
         self.embedder = embedder
         self.outline = outline
         self._calibration = Calibration(**(network.config.get("calibration") or {}))
-        shifts = [self._calibration.parsing.get(name, 0.0) for name in vocabulary.PARSING]
-        self._parsing_shifts = torch.tensor(shifts)[:, None, None]
 
     @classmethod
     def from_pretrained(
@@ -229,7 +227,7 @@ class FaceAnalyzer:
         out = self.network(network_input(seen), tasks)
         if "parsing" in out:
             logits = _enlarged(out["parsing"].float(), size, self.network.size)
-            out["parsing"] = (logits + self._parsing_shifts.to(device)).argmax(1).to(torch.uint8)
+            out["parsing"] = logits.argmax(1).to(torch.uint8)
         return {
             name: (value if name == "parsing" else value.float()).cpu().numpy() for name, value in out.items()
         }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,9 +27,6 @@ class Calibration:
     """`basic_distance` of a face that is as likely one of the basic expressions as none."""
     open_set_width: float = 0.2
     """Of the logistic curve about it."""
-    parsing: Mapping[str, float] = field(default_factory=dict)
-    """Added to the logits of some of `vocabulary.PARSING`, so that maps overlap best: the most probable label of each
-    pixel is not that where parts are thin (Nowozin 2014, "Optimal decisions from probabilistic models")."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -207,7 +207,9 @@ def expression(
     ] = None,
     units: Annotated[str, typer.Option(help="Action units, 0 to 1.5: AU12=0.8,AU4L=0.3")] = "",
     intensity: Annotated[float, typer.Option(min=0.0, max=1.5, help="Of the expression.")] = 1.0,
-    semantic: Annotated[float, typer.Option(min=0.0, help="Strength of semantic guidance.")] = 0.0,
+    semantic: Annotated[
+        float, typer.Option(min=0.0, help="Length of a step of semantic guidance; bars are measured at 3.")
+    ] = 0.0,
     prompt: Annotated[str, typer.Option(help="What else the picture shows.")] = "portrait of a person",
     out: Annotated[Path, typer.Option(help="PNG file; -1, -2, ... is added for several.")] = Path(
         "expression.png"

@@ -21,7 +21,7 @@ class ExpressionRequest:
     """As "AU12=0.8,AU4L=0.3"; units that are not named stay free."""
     intensity: float = 1.0
     semantic: float = 0.0
-    """Strength of semantic guidance."""
+    """Length of a step of semantic guidance; 0 for none."""
     out: Path = Path("expression.png")
     count: int = 1
     steps: int = 20

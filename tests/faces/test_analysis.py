@@ -129,17 +129,6 @@ def test_two_looks_land_on_the_canonical_frame(scale: float, degrees: float, til
     assert face.part("face")[60, 64] and not face.part("face")[2, 2] and not face.part("nose").any()
 
 
-def test_calibrated_shifts_decide_between_labels() -> None:
-    picture = np.zeros((300, 280, 3))
-    truth = draw_face(picture, (140, 150), 180, 0)
-    network = ColourNet()
-    network.config = {"calibration": {"parsing": {"hat": 1000.0}}}
-    (face,) = FaceAnalyzer(network, KnownBoxes(box_around(truth, 180))).analyze_aligned(
-        as_pixels(picture)[None, :128, :128]
-    )
-    assert (face.parsing == vocabulary.PARSING.index("hat")).all()
-
-
 def test_the_second_look_is_better_than_the_first() -> None:
     picture = np.zeros((500, 600, 3))
     truth = draw_face(picture, (290.5, 247.0), 300, 10)

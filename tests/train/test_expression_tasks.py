@@ -14,7 +14,7 @@ from faces.perception import PerceptionNet
 from pipelines.expression.calibrator import LabelCalibrator
 from pipelines.expression.modules import ActionUnitAdapter
 from tests.train.heads import one_loss, reached
-from train.calibrate import calibration, parsing_shifts
+from train.calibrate import calibration
 from train.data.heads import IGNORED, HeadArrays, unit_weights
 from train.tasks.calibrator import CalibratorConfig, CalibratorTask
 from train.tasks.expression import ExpressionConfig, ExpressionTask, _shaken
@@ -242,19 +242,3 @@ def test_calibration_is_fitted_to_the_heads(shards):
     found = calibration(PerceptionNet(**TINY).eval(), HeadArrays(shards))
     assert set(found) == {"temperature", "open_set_centre", "open_set_width"}
     assert 0.1 < found["temperature"] < 10 and found["open_set_width"] > 0
-
-
-def test_a_part_that_is_seen_everywhere_is_told_to_stand_back(shards):
-    class SeesBrows(torch.nn.Module):
-        """Finds brows wherever it looks, a little more than it finds skin."""
-
-        def forward(self, pixels, tasks):
-            assert tasks == ("parsing",)
-            logits = torch.zeros(len(pixels), len(vocabulary.PARSING), 64, 64)
-            for name, value in (("skin", 2.0), ("l_brow", 2.2), ("r_brow", 2.2)):
-                logits[:, vocabulary.PARSING.index(name)] = value
-            return {"parsing": logits}
-
-    found = parsing_shifts(SeesBrows(), HeadArrays(shards), every=1)
-    assert found.get("skin", 0) - found.get("l_brow", 0) > 0.2 and found.get("l_brow") == found.get("r_brow")
-    assert "background" not in found
