@@ -211,6 +211,8 @@ def test_a_layout_is_nearer_to_its_face_the_less_of_it_is_inverted(pipe):
     wanted = (wanted / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).detach().numpy()
     near, far = (np.abs(picture - wanted).mean() for picture in pictures)
     assert near < far
+    with pytest.raises(ValueError, match="semantic_every=0"):
+        draw(pipe, SMILE, semantic_scale=1.0, semantic_every=0)
     with pytest.raises(ValueError, match="pass one"):
         draw(pipe, layout=frames, latents=torch.zeros(1, 4, 8, 8))
 
