@@ -35,11 +35,7 @@ from pipelines.expression.inversion import LayoutInversionMixin
 from pipelines.expression.modules import BRANCH, ActionUnitAdapter
 from pipelines.expression.units import Units, check_expression, spread_over, typical_units
 from pipelines.portrait import arguments
-from pipelines.portrait.attention import (
-    AdapterContext,
-    IdentityContext,
-    install_adapter,
-)
+from pipelines.portrait.attention import AdapterContext, IdentityContext, install_adapter
 from pipelines.portrait.conditioning import IdentityConditioning
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
