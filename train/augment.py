@@ -49,10 +49,14 @@ def appearance(image: np.ndarray, rng: np.random.Generator, strength: float = 1.
         x = x + deviation * rng.standard_normal(x.shape, np.float32)
     x = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.3 * strength:
-        quality = int(rng.integers(25, 85))
-        packed = cv2.imencode(".jpg", x, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-        x = np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+        x = compressed(x, int(rng.integers(25, 85)))
     return x
+
+
+def compressed(pixels: np.ndarray, quality: int) -> np.ndarray:
+    """What JPEG of a quality 0..100 leaves of an (h, w, 3) uint8 picture."""
+    packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
 
 
 def erase(image: np.ndarray, rng: np.random.Generator, share: float = 0.25) -> np.ndarray:

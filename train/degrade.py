@@ -11,7 +11,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from train.augment import erase
+from train.augment import compressed, erase
 
 Preset = Literal["none", "appearance", "full"]
 _CAMERA = 0.5
@@ -49,7 +49,7 @@ def degrade(image: np.ndarray, rng: np.random.Generator, preset: Preset) -> tupl
     pixels = (np.clip(x, 0, 1) * 255).astype(np.uint8)
     if rng.random() < 0.35 * strength:
         level = int(rng.integers(18, 90))
-        pixels = _compressed(pixels, level)
+        pixels = compressed(pixels, level)
         quality *= 1 - 0.4 * (1 - level / 90) ** 2
     return pixels, float(np.clip(quality, 0, 1))
 
@@ -60,12 +60,7 @@ def _through_a_camera(x: np.ndarray, rng: np.random.Generator, quality: float) -
     x = cv2.GaussianBlur(x, (0, 0), float(sigma))
     x = x + np.float32(deviation) * rng.standard_normal(x.shape, np.float32)
     quality *= (1 - sigma / 3.2) * (1 - 5 * deviation) * (1 - 0.4 * (1 - level / 90) ** 2)
-    return _compressed((np.clip(x, 0, 1) * 255).astype(np.uint8), level), float(np.clip(quality, 0, 1))
-
-
-def _compressed(pixels: np.ndarray, level: int) -> np.ndarray:
-    packed = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, level])[1]
-    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
+    return compressed((np.clip(x, 0, 1) * 255).astype(np.uint8), level), float(np.clip(quality, 0, 1))
 
 
 def texture(rng: np.random.Generator, size: int) -> np.ndarray:
