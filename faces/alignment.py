@@ -166,11 +166,9 @@ def resampling_weights(start: float, stop: float, length: int, size: int) -> np.
 
 def crop_box(images: np.ndarray, box: tuple[float, float, float, float], size: int) -> np.ndarray:
     """Resample a part of frames (..., S, S, 3), box as shares of S, to (..., size, size, 3), same type."""
-    side = images.shape[-2]
-    left, top, right, bottom = (share * side for share in box)
-    rows, columns = resampling_weights(top, bottom, side, size), resampling_weights(left, right, side, size)
-    crop = np.einsum("hy,...yxc->...hxc", rows, images.astype(np.float32), optimize=True)
-    crop = np.einsum("wx,...hxc->...hwc", columns, crop, optimize=True)
+    # By torch: threads of numpy's own BLAS wait busily after a product, which triples the time of networks.
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).float().movedim(-1, -3)
+    crop = crop_box_tensor(pixels, box, size).movedim(-3, -1).numpy()
     return np.rint(crop).astype(np.uint8) if images.dtype == np.uint8 else crop.astype(images.dtype)
 
 

@@ -177,8 +177,12 @@ class JudgeNet(FaceNetwork):
         )
         self.reader = LocalReader(widths[:2], reader, size // 16, sum(_READ)) if reader else None
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, x: torch.Tensor, read: bool = True) -> dict[str, torch.Tensor]:
         """Look at aligned portraits (n, 3, size, size) in [-1, 1].
+
+        Args:
+            x: the portraits.
+            read: with the reader, where there is one; it takes half of the time.
 
         Returns:
             embedding: (n, 128), unit length; features: (n, 256).
@@ -199,7 +203,7 @@ class JudgeNet(FaceNetwork):
         for name in ("gender", "skin_tone"):
             out[name] = out[name].squeeze(-1)
         out["embedding"] = functional.normalize(self.identity(maps), dim=-1)
-        if self.reader is not None:
+        if read and self.reader is not None:
             out |= _named(self.reader(*levels[:2]))
         return out | {"features": features}
 

@@ -221,7 +221,8 @@ def _candidates(
         if (reason := portrait.fault or _compare(portrait.embedding, known, attempt, rules, prior)[1])
     }
     left = [slot for slot in slots if slot.id not in turned_down]
-    conditions = {slot.id: studio.condition_on_picture(first[slot.id].look.image) for slot in left}
+    met = atelier.condition([first[slot.id] for slot in left])
+    conditions = {slot.id: condition for slot, condition in zip(left, met, strict=True)}
     numbers = range(1, rules.drawings + 1)
     portraits = atelier.portray([order for number in numbers for order in orders(left, conditions, number)])
     candidates = {}

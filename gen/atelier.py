@@ -58,6 +58,10 @@ class Atelier:
         groups = [orders[first : first + GROUP] for first in range(0, len(orders), GROUP)]
         return [portrait for made in self._threads.map(self._draw, groups) for portrait in made]
 
+    def condition(self, portraits: Sequence[Portrait]) -> list[IdentityConditioning]:
+        """What further pictures of the people on sound portraits are drawn from."""
+        return list(self._threads.map(self.studio.condition_on_look, [portrait.look for portrait in portraits]))
+
     def close(self) -> None:
         """End the threads; drawings that were not begun are dropped."""
         self._threads.shutdown(cancel_futures=True)

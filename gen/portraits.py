@@ -101,6 +101,12 @@ class Studio:
             raise ValueError("the portrait of an identity shows no face any more: its file was changed")
         return self.pipe.encode_references([_reference(image, faces[0])])
 
+    def condition_on_look(self, look: Look) -> IdentityConditioning:
+        """Condition on a picture that was measured already; raises ValueError when it shows no face."""
+        if look.face is None:
+            raise ValueError("the picture of an identity shows no face")
+        return self.pipe.encode_references([_reference(look.image, look.face)])
+
     def make(
         self,
         prompts: Sequence[str],

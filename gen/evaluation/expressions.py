@@ -119,7 +119,7 @@ def unit_bars(pipe: Any, judge: Judge, heads: HeldOut, settings: Settings) -> li
     people = meet(pipe, heads, sorted({request.person for request in requests}), settings)
     requests = [request for request in requests if request.person in people]
     images = draw(pipe, requests, [people[request.person] for request in requests], settings, "action units")
-    seen = judge.measure(images)
+    seen = judge.measure(images, read=True)
     assert seen.units is not None  # the bundled judge reads units
     wanted = np.array([[request.units[name] for name in vocabulary.UNIT_COLUMNS] for request in requests])
     persons = np.array([request.person for request in requests])
@@ -161,7 +161,7 @@ def _units(wanted: np.ndarray, seen: np.ndarray, persons: np.ndarray) -> list[Ba
 def _ceiling(judge: Judge) -> Bar:
     """What the judge makes of renders whose units are exact: what it cannot see, nobody can be seen to obey."""
     pictures = exam.load("first")
-    seen = judge.measure(pictures.images).units
+    seen = judge.measure(pictures.images, read=True).units
     assert seen is not None  # the bundled judge reads units
 
     def mean(rows: np.ndarray) -> float:
@@ -270,7 +270,7 @@ def draw_expressions(pipe: Any, prior: IdentityPrior, settings: Settings) -> Dra
 
 def expression_bars(drawn: DrawnExpressions, judge: Judge) -> list[Bar]:
     """How often the judge sees what was asked for, and whether guidance helps in its eyes."""
-    plain, guided, told = (judge.measure(images) for images in (drawn.plain, drawn.guided, drawn.told))
+    plain, guided, told = (judge.measure(images, read=True) for images in (drawn.plain, drawn.guided, drawn.told))
     asked, persons = drawn.expressions, drawn.persons
     seen = {"plain": plain, "guided": guided, "told": told}
     right = {name: read_expression(one) == asked for name, one in seen.items()}

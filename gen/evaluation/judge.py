@@ -52,9 +52,9 @@ class Measurements:
     action_units: np.ndarray
     """(n, a) intensities."""
     units: np.ndarray | None = None
-    """(n, k) intensities of `vocabulary.UNIT_COLUMNS`, sides apart; None from a judge without a reader."""
+    """(n, k) intensities of `vocabulary.UNIT_COLUMNS`, sides apart; None where no reader looked."""
     shown: np.ndarray | None = None
-    """(n, 9) probabilities of `vocabulary.EXPRESSIONS` and of none of them, in any pose; None without a reader."""
+    """(n, 9) probabilities of `vocabulary.EXPRESSIONS` and of none of them, in any pose; None where no reader looked."""
 
     def __getitem__(self, items: np.ndarray | slice) -> Measurements:
         """Take some of the images."""
@@ -84,13 +84,16 @@ class Judge:
         return cls(JudgeNet.load(weights.bundled("judge")), device)
 
     @torch.inference_mode()
-    def measure(self, images: np.ndarray) -> Measurements:
-        """Measure images (n, h, w, 3) uint8, aligned to the canonical frame; other sizes are resized."""
+    def measure(self, images: np.ndarray, read: bool = False) -> Measurements:
+        """Measure images (n, h, w, 3) uint8, aligned to the canonical frame; other sizes are resized.
+
+        With `read` the reader looks too, for `units` and `shown`; that takes most of the time.
+        """
         parts: list[dict[str, np.ndarray]] = []
         for start in range(0, len(images), _BATCH):
             batch = torch.from_numpy(_resized(images[start : start + _BATCH])).to(self.device)
             pixels = network_input(batch)
-            output = self.network(pixels)
+            output = self.network(pixels, read)
             if "units" in output:
                 output |= self._on_both_sides(output, pixels)
             parts.append({name: value.float().cpu().numpy() for name, value in output.items()})

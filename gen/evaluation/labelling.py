@@ -34,7 +34,7 @@ def measure(pipe: Any, drawn: DrawnExpressions, judge: Judge, settings: Settings
 
     images = np.concatenate([drawn.plain, drawn.guided])
     asked, persons = np.tile(drawn.expressions, 2), np.tile(drawn.persons, 2)
-    sure = read_expression(judge.measure(images)) == asked
+    sure = read_expression(judge.measure(images, read=True)) == asked
     images, truth, persons = images[sure], asked[sure], persons[sure]
     planted = plant(truth, NOISE)
     calibrator = LabelCalibrator.from_pretrained(models.folder(settings.model) / "label_calibrator")

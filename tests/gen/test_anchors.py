@@ -29,7 +29,10 @@ class Painter:
         return embedding
 
     def condition_on_picture(self, image):
-        return self.look(image / 255).embedding
+        return self.condition_on_look(self.look(image / 255))
+
+    def condition_on_look(self, look):
+        return look.embedding
 
     def make(self, prompts, negative, conditions, noise):
         first = self.calls

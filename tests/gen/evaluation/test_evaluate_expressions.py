@@ -79,7 +79,8 @@ def seen_as(names, confidence=0.9) -> Measurements:
 class ToldJudge:
     """A judge who answers what the pictures' first pixel says: index of an expression, and how clearly."""
 
-    def measure(self, images):
+    def measure(self, images, read=False):
+        assert read
         pixels = images[:, 0, 0].astype(float)
         names = [vocabulary.EXPRESSIONS[int(index)] for index in pixels[:, 0]]
         views = [seen_as([name], clarity / 255) for name, clarity in zip(names, pixels[:, 1], strict=True)]

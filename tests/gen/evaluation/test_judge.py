@@ -75,16 +75,20 @@ def test_the_reader_favours_no_side():
     torch.manual_seed(0)
     judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8, reader=(8, 8, 8, 8)))
     images = np.random.default_rng(0).integers(0, 256, (3, 128, 128, 3)).astype(np.uint8)
-    seen, mirrored = judge.measure(images), judge.measure(np.ascontiguousarray(images[:, :, ::-1]))
+    mirror_images = np.ascontiguousarray(images[:, :, ::-1])
+    seen, mirrored = judge.measure(images, read=True), judge.measure(mirror_images, read=True)
     np.testing.assert_allclose(vocabulary.flip_units(mirrored.units), seen.units, atol=1e-5)
     np.testing.assert_allclose(mirrored.shown, seen.shown, atol=1e-5)
     np.testing.assert_allclose(seen.shown.sum(axis=1), 1, atol=1e-5)
     assert seen[:2].units.shape == (2, len(vocabulary.UNIT_COLUMNS))
+    hurried = judge.measure(images)
+    assert hurried.units is None and hurried.shown is None
+    np.testing.assert_array_equal(hurried.embedding, seen.embedding)
 
 
 def test_a_judge_without_a_reader_measures_the_rest():
     judge = Judge(JudgeNet(widths=(4, 8, 8, 8), embedding=8))
-    seen = judge.measure(np.zeros((2, 128, 128, 3), np.uint8))
+    seen = judge.measure(np.zeros((2, 128, 128, 3), np.uint8), read=True)
     assert seen.units is None and seen.shown is None and seen[:1].units is None
     with pytest.raises(ValueError, match="no reader"):
         judge.network.read(torch.zeros(1, 3, 128, 128))
