@@ -60,7 +60,9 @@ class Atelier:
 
     def condition(self, portraits: Sequence[Portrait]) -> list[IdentityConditioning]:
         """What further pictures of the people on sound portraits are drawn from."""
-        return list(self._threads.map(self.studio.condition_on_look, [portrait.look for portrait in portraits]))
+        return list(
+            self._threads.map(self.studio.condition_on_look, [portrait.look for portrait in portraits])
+        )
 
     def close(self) -> None:
         """End the threads; drawings that were not begun are dropped."""

@@ -54,7 +54,7 @@ class Measurements:
     units: np.ndarray | None = None
     """(n, k) intensities of `vocabulary.UNIT_COLUMNS`, sides apart; None where no reader looked."""
     shown: np.ndarray | None = None
-    """(n, 9) probabilities of `vocabulary.EXPRESSIONS` and of none of them, in any pose; None where no reader looked."""
+    """(n, 9) probabilities of `vocabulary.EXPRESSIONS` and of none of them, in any pose; None like `units`."""
 
     def __getitem__(self, items: np.ndarray | slice) -> Measurements:
         """Take some of the images."""

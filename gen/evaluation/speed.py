@@ -1,4 +1,4 @@
-"""Time and memory of a pipeline, taken in a process of its own so that nothing else counts."""
+"""Time and memory of a pipeline; memory is taken in a process of its own, so that nothing else counts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from gen import atomic
@@ -63,9 +63,7 @@ def measure(model: str, data: Path, repeats: int) -> list[Bar]:
     ]
 
 
-def run(
-    model: str, data: Path, sizes: list[int], repeats: int, further: Sequence[str] = ()
-) -> dict[str, Any]:
+def run(model: str, data: Path, sizes: list[int], repeats: int) -> dict[str, Any]:
     """Time batches of each size in a child process: {"seconds": {size: [..]}, "peak_bytes": int}.
 
     Args:
@@ -73,7 +71,6 @@ def run(
         data: folder of the held-out heads.
         sizes: of the batches.
         repeats: of single pictures.
-        further: options of the module's command line.
 
     Raises:
         RuntimeError: with the end of the child's error output.
@@ -81,7 +78,7 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speed.json"
         command = [sys.executable, "-m", "gen.evaluation.speed", model, str(data), str(out)]
-        command += ["--repeats", str(repeats), "--sizes", *map(str, sizes), *further]
+        command += ["--repeats", str(repeats), "--sizes", *map(str, sizes)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             reason = (done.stderr.strip() or f"exit status {done.returncode}").splitlines()[-1]
@@ -89,25 +86,21 @@ def run(
         return json.loads(out.read_text())
 
 
-def run_expression(model: str, data: Path, repeats: int, options: dict[str, float]) -> list[float]:
-    """Seconds of single guided faces of `ExpressionPipeline`, in a child process.
-
-    Raises:
-        RuntimeError: with the end of the child's error output.
-    """
-    return run(model, data, [1], repeats, ["--expression", json.dumps(options)])["seconds"]["1"]
-
-
 def benchmark(
     pipe: Any, reference: Image.Image, sizes: list[int], repeats: int, **options: Any
 ) -> dict[str, list[float]]:
     """Time calls of the pipeline for every batch size, after one short call that is not counted."""
-    pipe(image=reference, prompt=_PROMPT, num_inference_steps=2, **options)
-    seconds = {}
-    for size in sizes:
-        # A large batch is its own average: one run of it is as long as several single ones.
-        runs = repeats if size == 1 else max(1, repeats // 3)
-        seconds[str(size)] = [_timed(pipe, reference, size, options) for _ in range(runs)]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
+    try:
+        pipe(image=reference, prompt=_PROMPT, num_inference_steps=2, **options)
+        seconds = {}
+        for size in sizes:
+            # A large batch is its own average: one run of it is as long as several single ones.
+            runs = repeats if size == 1 else max(1, repeats // 3)
+            seconds[str(size)] = [_timed(pipe, reference, size, options) for _ in range(runs)]
+    finally:
+        torch.set_num_threads(threads)
     return seconds
 
 
@@ -119,9 +112,6 @@ def _timed(pipe: Any, reference: Image.Image, size: int, options: dict[str, Any]
 
 def main() -> None:
     """Time a pipeline and write the record."""
-    import torch
-
-    from pipelines.expression.pipeline import ExpressionPipeline
     from pipelines.portrait.pipeline import PortraitPipeline
 
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -130,19 +120,11 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="JSON file to write")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, BATCH])
-    parser.add_argument(
-        "--expression", type=json.loads, help="time smiles of ExpressionPipeline, with these arguments (JSON)"
-    )
     arguments = parser.parse_args()
-    torch.set_num_threads(THREADS)
-    options: dict[str, Any] = {}
-    kind: type[PortraitPipeline] = PortraitPipeline
-    if arguments.expression is not None:
-        kind, options = ExpressionPipeline, {"expression": "happy", **arguments.expression}
-    pipe = kind.from_pretrained(arguments.model)
+    pipe = PortraitPipeline.from_pretrained(arguments.model)
     pipe.set_progress_bar_config(disable=True)
     reference = Image.fromarray(heldouts.first_reference(arguments.data))
-    seconds = benchmark(pipe, reference, arguments.sizes, arguments.repeats, **options)
+    seconds = benchmark(pipe, reference, arguments.sizes, arguments.repeats)
     # Linux counts in KiB, macOS in bytes.
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
