@@ -58,6 +58,7 @@ class PerceptionNet(FaceNetwork):
         heads: of its attention.
         tasks: name -> (queries, kind of answer).
         fine: channels of maps at the full size, which see the picture again; 0 gives maps at half the size.
+        detail: channels of the branch at half the size that makes those maps.
         reader: channels of the branch of "reader" tasks at 1/4, 1/8 and 1/16 of the size, and of its last layer.
         calibration: what `train.calibrate` fitted; see `faces.readings.Calibration`.
     """
@@ -72,6 +73,7 @@ class PerceptionNet(FaceNetwork):
         heads: int = 4,
         tasks: Mapping[str, Any] = TASKS,
         fine: int = 0,
+        detail: int = 48,
         reader: Iterable[int] = (),
         calibration: Mapping[str, float] | None = None,
     ) -> None:
@@ -79,7 +81,7 @@ class PerceptionNet(FaceNetwork):
         tasks = {name: [int(count), str(kind)] for name, (count, kind) in tasks.items()}
         super().__init__(
             size=size, widths=widths, depths=depths, width=width, layers=layers, heads=heads, tasks=tasks,
-            fine=fine, reader=reader, calibration=calibration,
+            fine=fine, detail=detail, reader=reader, calibration=calibration,
         )  # fmt: skip
         self.size, self.tasks = size, tasks
         self.encoder = nn.ModuleList(
@@ -124,13 +126,7 @@ class PerceptionNet(FaceNetwork):
         self.point_kernel = _mlp(width, widths[1])
         self.map_kernel = _mlp(width, fine or widths[0])
         # Brows, lips and frames of glasses are a few pixels high: maps at half the size cannot follow their edges.
-        self.fine = (
-            nn.Sequential(
-                nn.Conv2d(widths[0] + 3, fine, 3, padding=1, bias=False), nn.BatchNorm2d(fine), nn.SiLU()
-            )
-            if fine
-            else None
-        )
+        self.detail = _Detail(widths[0], detail, fine) if fine else None
 
     def forward(self, x: torch.Tensor, tasks: Iterable[str] | None = None) -> dict[str, torch.Tensor]:
         """Look at (n, 3, size, size) in [-1, 1].
@@ -185,9 +181,8 @@ class PerceptionNet(FaceNetwork):
             x = refine(merge(torch.cat([x, skip], dim=1)))
             quarter = x if skip is skips[1] else quarter
         assert quarter is not None  # the second level is always among the merged ones
-        if self.fine is not None:
-            x = functional.interpolate(x, size=picture.shape[-2:], mode="bilinear", align_corners=False)
-            x = self.fine(torch.cat([x, picture], dim=1))
+        if self.detail is not None:
+            x = self.detail(x, picture)
         return quarter, x
 
     def _decode(
@@ -229,6 +224,27 @@ class _DecoderLayer(nn.Module):
         own = self.norms[1](states)
         states = states + self.own(own, own, apart)
         return states + self.feed_forward(self.norms[2](states))
+
+
+class _Detail(nn.Module):
+    """Maps at the full size from those at half of it and the picture.
+
+    Works at half the size on the picture's pixels in groups of four, and takes its answer apart again (Shi et al. 2016,
+    arXiv:1609.05158): as deep at the full size it would cost several times as much.
+    """
+
+    def __init__(self, inside: int, width: int, outside: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inside + 12, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.SiLU(),
+            Residual(width), Residual(width),
+            nn.Conv2d(width, 4 * outside, 3, padding=1, bias=False), nn.PixelShuffle(2),
+            nn.BatchNorm2d(outside), nn.SiLU(),
+        )  # fmt: skip
+
+    def forward(self, half: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+        """(n, outside, h, w) from half (n, inside, h / 2, w / 2) and picture (n, 3, h, w)."""
+        return self.body(torch.cat([half, functional.pixel_unshuffle(picture, 2)], dim=1))
 
 
 class _Attention(nn.Module):

@@ -16,7 +16,7 @@ from torch import nn
 
 from faces import vocabulary
 from faces.facs import STRONGEST
-from pipelines.portrait.attention import AdapterAttention, attention_layers
+from pipelines.portrait.attention import AdapterAttention, AdapterContext, IdentityContext, attention_layers
 
 BRANCH = "action_units"
 """Name of the branch in `IdentityContext.adapters`."""
@@ -117,3 +117,22 @@ class ActionUnitAdapter(ModelMixin, ConfigMixin):
                 values[row, found] = float(intensity)
                 specified[row, found] = True
         return values, specified
+
+
+def freed(unit_tokens: torch.Tensor | None) -> torch.Tensor | None:
+    """Tokens (2 n, T, D) of which the half where everything is free comes first: that half, twice."""
+    return None if unit_tokens is None else unit_tokens[: len(unit_tokens) // 2].repeat(2, 1, 1)
+
+
+def attention_context(
+    identity_tokens: torch.Tensor,
+    unit_tokens: torch.Tensor | None,
+    scale: torch.Tensor,
+    unit_scales: torch.Tensor,
+    rows: slice,
+) -> IdentityContext:
+    """What the attention layers get, for the given rows of [unconditional, conditional]."""
+    adapters = {}
+    if unit_tokens is not None:
+        adapters[BRANCH] = AdapterContext(unit_tokens[rows], unit_scales[rows])
+    return IdentityContext(identity_tokens[rows], scale[rows], adapters=adapters)

@@ -32,10 +32,10 @@ from faces.images import ImageSource
 from faces.perception import PerceptionNet
 from pipelines.expression.guidance import ExpressionGuide, Guide, Norm, clean_estimate, descend
 from pipelines.expression.inversion import LayoutInversionMixin
-from pipelines.expression.modules import BRANCH, ActionUnitAdapter
+from pipelines.expression.modules import BRANCH, ActionUnitAdapter, attention_context, freed
 from pipelines.expression.units import Units, check_expression, spread_over, typical_units
 from pipelines.portrait import arguments
-from pipelines.portrait.attention import AdapterContext, IdentityContext, install_adapter
+from pipelines.portrait.attention import IdentityContext, install_adapter
 from pipelines.portrait.conditioning import IdentityConditioning
 from pipelines.portrait.encoder import FaceEncoder
 from pipelines.portrait.modules import IdentityConditioner
@@ -151,6 +151,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         guidance_rescale: float = 0.0,
         identity_scale: float | Sequence[float] = 1.0,
         unit_scale: float | Sequence[float] = 0.5,
+        unit_start: float = 0.0,
         semantic_scale: float = 0.0,
         semantic_start: float = 0.1,
         semantic_every: int = 2,
@@ -190,9 +191,11 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             identity_scale: strength of the identity, one number or one a prompt.
             unit_scale: strength of the branch of the action units, one number or one a prompt; 0 turns it off. At 1
                 units show more, and the person less.
+            unit_start: share of the steps before which all action units are free. Hair, light and background are
+                decided early: started later, units change them less, and show less themselves.
             semantic_scale: length of a step of semantic guidance in the space of the embeddings; 0 for none, which is
                 equal, bit by bit, to a call without a guide.
-            semantic_start: share of the steps after which it begins.
+            semantic_start: share of the steps after which it begins, not before action units act.
             semantic_every: corrects before every n-th step from there on; 1 costs twice what 2 does.
             semantic_norm: over what the length of a step is measured.
             guide: what judges estimates; by default the bundled perception, asked for `expression` and
@@ -223,7 +226,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         if all(source is None for source in sources.values()):
             conditioning = sources["conditioning"] = self.nobody()
         arguments.check(self, sources, callback_on_step_end_tensor_inputs)
-        check_expression(self, semantic_scale, semantic_start, semantic_every, layout, latents)
+        check_expression(self, unit_start, semantic_scale, semantic_start, semantic_every, layout, latents)
         size = arguments.picture_size(height, width, self.unet.config.sample_size, self.vae_scale_factor)
         self._guidance_scale, self._interrupt = guidance_scale, False
         self._cross_attention_kwargs = None
@@ -278,7 +281,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
 
         # 4. Denoise; from `semantic_start` on, correct the conditions before each step.
         self._num_timesteps = len(times)
-        begin, losses = math.ceil(semantic_start * len(times)), []
+        acting = 0 if unit_tokens is None else math.ceil(unit_start * len(times))
+        begin, losses = max(acting, math.ceil(semantic_start * len(times))), []
         corrected = range(begin, len(times), semantic_every) if semantic_scale > 0 else range(0)
         with self.progress_bar(total=len(times)) as progress_bar:
             for i, t in enumerate(times):
@@ -294,7 +298,8 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
                 noisy = self.scheduler.scale_model_input(noisy, t)
                 # A callback may end guidance on the way: the conditional half is the last.
                 last = slice(-len(noisy), None)
-                context = _context(identity_tokens, unit_tokens, scale, unit_scales, last)
+                branch = freed(unit_tokens) if i < acting else unit_tokens
+                context = attention_context(identity_tokens, branch, scale, unit_scales, last)
                 predicted = self._denoised(noisy, t, prompt_embeds[last], context, extra)
                 if self.do_classifier_free_guidance:
                     unconditional, conditional = predicted.chunk(2)
@@ -347,7 +352,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
             moved = [x[last].detach().requires_grad_() for x in (text, units) if x is not None]
             noisy = self.scheduler.scale_model_input(latents, t)
             branch = moved[1] if units is not None else None
-            context = _context(identity_tokens[last], branch, scale, unit_scales, last)
+            context = attention_context(identity_tokens[last], branch, scale, unit_scales, last)
             predicted = self._denoised(noisy, t, moved[0], context, extra)
             estimate = clean_estimate(self.scheduler, predicted, noisy, t)
             loss = guide(self.decode_latents(estimate) / 2 + 0.5)
@@ -381,17 +386,3 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         if self.guide_network is None:
             self.guide_network = PerceptionNet.load(weights.bundled("perception"))
         return self.guide_network.to(self._execution_device)
-
-
-def _context(
-    identity_tokens: torch.Tensor,
-    unit_tokens: torch.Tensor | None,
-    scale: torch.Tensor,
-    unit_scales: torch.Tensor,
-    rows: slice,
-) -> IdentityContext:
-    """What the attention layers get, for the given rows of [unconditional, conditional]."""
-    adapters = {}
-    if unit_tokens is not None:
-        adapters[BRANCH] = AdapterContext(unit_tokens[rows], unit_scales[rows])
-    return IdentityContext(identity_tokens[rows], scale[rows], adapters=adapters)

@@ -66,12 +66,19 @@ def spread_over(
 
 
 def check_expression(
-    pipe: Any, semantic_scale: float, semantic_start: float, semantic_every: int, layout: Any, latents: Any
+    pipe: Any,
+    unit_start: float,
+    semantic_scale: float,
+    semantic_start: float,
+    semantic_every: int,
+    layout: Any,
+    latents: Any,
 ) -> None:
     """Refuse a call whose denoiser lost its adapter, or whose arguments are out of range or contradict each other.
 
     Args:
         pipe: the expression pipeline.
+        unit_start: 0..1.
         semantic_scale: at least 0.
         semantic_start: 0..1.
         semantic_every: at least 1.
@@ -83,6 +90,8 @@ def check_expression(
             "unet: its attention does not belong to this action unit adapter; "
             "call install_adapter(pipe.unet, BRANCH, pipe.action_unit_adapter.attention)"
         )
+    if not 0 <= unit_start <= 1:
+        raise ValueError(f"unit_start={unit_start}: expected a share 0..1")
     if semantic_scale < 0 or not 0 <= semantic_start <= 1 or semantic_every < 1:
         raise ValueError(
             f"semantic_scale={semantic_scale}, semantic_start={semantic_start}, semantic_every={semantic_every}: "

@@ -39,9 +39,9 @@ def test_a_task_answers_the_same_alone(net, pictures, chosen):
 
 
 def test_fine_maps_are_of_the_full_size_and_the_rest_stays(net, pictures):
-    fine = PerceptionNet(**TINY, fine=4).eval()
+    fine = PerceptionNet(**TINY, fine=4, detail=8).eval()
     missing = fine.load_state_dict(net.state_dict(), strict=False).missing_keys
-    assert missing and all(name.startswith("fine.") for name in missing)
+    assert missing and all(name.startswith("detail.") for name in missing)
     assert fine(pictures)["parsing"].shape == (2, 19, 32, 32)
     torch.testing.assert_close(fine(pictures)["landmarks"], net(pictures)["landmarks"], atol=1e-6, rtol=1e-5)
 

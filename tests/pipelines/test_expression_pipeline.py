@@ -127,6 +127,23 @@ def test_typical_units_are_those_of_the_rig_with_all_else_at_rest():
         typical_units(None, ["joyful"], 1.0)
 
 
+def test_action_units_are_free_until_they_start(pipe):
+    frown = {"AU4": 1.0, "AU15": 0.8}
+    never = draw(pipe, SMILE, unit_start=1.0)
+    np.testing.assert_array_equal(draw(pipe, frown, unit_start=1.0), never)
+    late, early = draw(pipe, SMILE, unit_start=0.5), draw(pipe, SMILE)
+    assert 0 < np.abs(late - never).mean() < np.abs(early - never).mean()
+    with pytest.raises(ValueError, match="unit_start=1.5: expected a share"):
+        draw(pipe, SMILE, unit_start=1.5)
+
+
+def test_guidance_waits_for_the_action_units(pipe):
+    call = {"num_inference_steps": 4, "semantic_scale": 0.1, "semantic_every": 1, "unit_start": 0.5}
+    call |= {"guide": Darkness(), "generator": generators(0), "output_type": "np"}
+    assert pipe(prompt="a man", action_units=SMILE, **call).guide_losses.shape == (2, 1)
+    assert pipe(prompt="a man", **call).guide_losses.shape == (3, 1)  # from `semantic_start` on
+
+
 def test_guidance_off_is_equal_bit_by_bit(pipe):
     plain = draw(pipe, SMILE)
     np.testing.assert_array_equal(draw(pipe, SMILE, guide=Darkness(), semantic_scale=0.0), plain)

@@ -223,18 +223,38 @@ def test_perception_moves_labels_with_the_picture(shards):
     assert row["presence"] == 0 and row["quality"] == 0
 
 
-def test_readers_hold_the_levels_under_them_unless_they_are_taught_anew(shards, tmp_path):
+@pytest.mark.parametrize("hold", ["readers", "what readers see"])
+def test_readers_hold_the_levels_under_them_unless_they_are_taught_anew(shards, tmp_path, hold):
     torch.manual_seed(0)
     with_reader(PerceptionNet(**TINY), (4, 4, 4, 4)).save(tmp_path)
-    for hold in (True, False):
-        task = PerceptionTask(
-            PerceptionConfig(shards=(shards,), heldout=shards, start=tmp_path, fine=4, hold_readers=hold)
-        )
-        model, _ = one_loss(task, count=4)
-        found = reached(model["net"])
-        assert not any(name.startswith("readers.") for name in found)
-        assert any(name.startswith("encoder.0.") for name in found) != hold
-        assert any(name.startswith("encoder.2.") for name in found)
+    task = PerceptionTask(
+        PerceptionConfig(shards=(shards,), heldout=shards, start=tmp_path, fine=4, hold=hold)
+    )
+    model, _ = one_loss(task, count=4)
+    found = reached(model["net"])
+    assert not any(name.startswith("readers.") for name in found)
+    assert any(name.startswith("encoder.0.") for name in found) == (hold == "readers")
+    assert any(name.startswith("encoder.2.") for name in found)
+
+
+def test_maps_are_taught_while_every_other_answer_stays(shards, tmp_path):
+    torch.manual_seed(0)
+    known = with_reader(PerceptionNet(**TINY), (4, 4, 4, 4)).eval()
+    known.save(tmp_path)
+    config = PerceptionConfig(shards=(shards,), heldout=shards, start=tmp_path, fine=4, hold="all but maps")
+    task = PerceptionTask(config)
+    model, _ = one_loss(task)
+    found = reached(model)
+    assert any(name.startswith("net.detail.") for name in found)
+    assert not any(name.startswith(("net.encoder.", "net.decoder.", "net.value.")) for name in found)
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    x = torch.rand(2, 3, TINY["size"], TINY["size"])
+    before = PerceptionNet.load(tmp_path)
+    with torch.no_grad():
+        taught, untaught = model["net"].eval()(x), before(x)
+    assert not torch.equal(taught["parsing"][..., ::2, ::2], untaught["parsing"])
+    for name in set(untaught) - {"parsing"}:
+        torch.testing.assert_close(taught[name], untaught[name], atol=1e-6, rtol=1e-5)
 
 
 def test_calibration_is_fitted_to_the_heads(shards):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -56,8 +56,9 @@ class PerceptionConfig:
     "Share of samples whose brows are painted over with others; see `train.brows`."
     augmentation: Preset = "full"
     "Strength of the changes; see `train.degrade`."
-    hold_readers: bool = True
-    "Leave readers and the levels under them as they are; else those levels move, and readers have to be taught anew."
+    hold: Literal["readers", "what readers see", "all but maps"] = "what readers see"
+    """What stays as it is: readers alone, and they have to be taught anew; also the levels under them; or all but what
+    makes maps of parsing, so that every other answer stays the same."""
     age_deviation: float = 4.0
     "Of the distribution that an age in years is told as (label distribution learning, Geng et al. 2013)."
 
@@ -81,16 +82,25 @@ class PerceptionTask(Task):
             # Maps at the full size are new to an older network; everything else goes on.
             net = PerceptionNet(**known.config | {"fine": self.config.fine})
             net.load_state_dict(known.state_dict(), strict=False)
-            net.train()
-        self._held(net).requires_grad_(False)
+        self._hold(net)
         scales = {name: nn.Parameter(-torch.tensor(weight).log()) for name, weight in _WEIGHTS.items()}
         return nn.ModuleDict({"net": net, "scales": nn.ParameterDict(scales)})
 
-    def _held(self, net: PerceptionNet) -> nn.ModuleList:
-        """Readers and the levels under them: trained further, those would take from readers the maps that they know."""
-        if not net.readers:
-            return nn.ModuleList()
-        return nn.ModuleList([net.readers, *(net.encoder[:2] if self.config.hold_readers else ())])
+    def _hold(self, net: PerceptionNet) -> None:
+        """Let move what the config says, and nothing else: further trained, levels take from readers what they know."""
+        only_maps = self.config.hold == "all but maps"
+        net.requires_grad_(not only_maps).train(not only_maps)
+        if only_maps:
+            makers = nn.ModuleList([net.merge[-1], net.refine[-1], net.map_kernel])
+            makers.extend([net.detail] if net.detail is not None else [])
+            makers.requires_grad_(True).train()
+            for name, (_, kind) in net.tasks.items():
+                if kind == "maps":
+                    net.queries[name].requires_grad_(True)
+                    net.bias[name].requires_grad_(True)
+        elif net.readers:
+            levels = net.encoder[:2] if self.config.hold == "what readers see" else ()
+            nn.ModuleList([net.readers, *levels]).requires_grad_(False).eval()
 
     def dataset(self) -> HeadArrays:
         """Return the heads with their labels as arrays."""
@@ -149,22 +159,29 @@ class PerceptionTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Sum of the parts, each with a learned weight (Kendall et al. 2018, arXiv:1705.07115, equation 7)."""
         net = model["net"]
-        self._held(net).eval()
-        queried = [name for name in net.tasks if name not in net.readers]
+        self._hold(net)  # a trainer sets the whole model to training
+        only_maps = self.config.hold == "all but maps"
+        queried = ["parsing"] if only_maps else [name for name in net.tasks if name not in net.readers]
         out = {name: value.float() for name, value in net(network_input(batch["image"]), queried).items()}
-        parts = self._parts(out, batch)
+        parts = self._maps(out["parsing"], batch) | ({} if only_maps else self._parts(out, batch))
         # Bounded, so that a part that is nearly solved does not take over; a likelihood may be negative and would
         # take over at once.
         scales = {name: model["scales"][name].clamp(-5, 5) for name in parts}
-        scales["sigma"] = scales["sigma"].detach()
+        scales |= {"sigma": scales["sigma"].detach()} if "sigma" in scales else {}
         total = sum((-scales[name]).exp() * value + scales[name] for name, value in parts.items())
         weights = {f"weight/{name}": (-scale).exp().detach() for name, scale in scales.items()}
         return total, {name: value.detach() for name, value in parts.items()} | weights
 
+    @staticmethod
+    def _maps(logits: torch.Tensor, batch: dict[str, Any]) -> dict[str, torch.Tensor]:
+        face = batch["presence"] > 0.5
+        every = batch["parsing"].shape[-1] // logits.shape[-1]
+        parsing = batch["parsing"][:, ::every, ::every]
+        each = functional.cross_entropy(logits, parsing, reduction="none")
+        return {"parsing": _mean(each, face[:, None, None]), "overlap": _dice(logits[face], parsing[face])}
+
     def _parts(self, out: dict[str, torch.Tensor], batch: dict[str, Any]) -> dict[str, torch.Tensor]:
         face = batch["presence"] > 0.5
-        every = batch["parsing"].shape[-1] // out["parsing"].shape[-1]
-        parsing = batch["parsing"][:, ::every, ::every]
         points, log_sigma = batch["points"], out["landmarks_log_sigma"].clamp(-6, 1)
         squared = (out["landmarks"] - points).square().sum(dim=-1)
         inside = ((points > 0) & (points < 1)).all(dim=-1) & face[:, None]
@@ -183,11 +200,6 @@ class PerceptionTask(Task):
         parts = {
             "points": _mean((squared + 1e-8).sqrt(), inside),
             "sigma": likelihood.mean(),
-            "parsing": _mean(
-                functional.cross_entropy(out["parsing"], parsing, reduction="none"),
-                face[:, None, None],
-            ),
-            "overlap": _dice(out["parsing"][face], parsing[face]),
             "expression": _mean(
                 functional.cross_entropy(
                     out["expression"], batch["expression"], ignore_index=IGNORED, reduction="none"
