@@ -71,6 +71,7 @@ class ExpressionMaker:
             [row.seed for row in rows],
             action_units=[row.action_units for row in rows],
             expression=[row.requested["expression"] for row in rows],
+            unit_start=0.0,  # every picture is of somebody new: there is nothing that has to stay as it is
             **self.drawing,
         )
         finite = [bool(np.isfinite(image).all()) for image in images]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faces import alignment, vocabulary
+from faces import alignment, captions, vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
 from faces.images import open_image
 from faces.provenance import Provenance, save_image
@@ -25,7 +25,14 @@ from pipelines.expression.units import at_rest, typical_units
 SWEEP = ("AU1", "AU4", "AU5", "AU43", "AU9", "AU12", "AU12L", "AU15", "AU25", "AU26")
 """Action units of the sweep, one a row."""
 INTENSITIES = (0.0, 0.3, 0.6, 0.9, 1.2)
-_PEOPLE = ("head-12", "head-26", "head-34", "head-39")
+_PEOPLE: dict[str, dict[str, Any]] = {
+    "head-12": {"gender": "woman", "hair_style": "long", "hair_colour": "black"},
+    "head-26": {"gender": "man", "hair_style": "bald"},
+    "head-34": {"gender": "woman", "hair_style": "long", "hair_colour": "black"},
+    "head-39": {"gender": "woman", "hair_style": "afro", "hair_colour": "black"},
+}
+"""Reference -> what its prompt says of the picture, in the terms of `captions.prompt`: hair that it leaves open
+changes as it likes."""
 _SEED = 7
 _TALL = 320
 _COLOURS = np.array(
@@ -38,28 +45,28 @@ _COLOURS = np.array(
 )  # fmt: skip
 """Of the classes of `vocabulary.PARSING`."""
 _LABEL = 18
-_CALM = "portrait of a person, facing the camera"
 
 
 def eight_expressions(pipe: ExpressionPipeline) -> np.ndarray:
     """A row a person: the reference, then the eight expressions from the same noise."""
     rows = []
-    for name in _PEOPLE:
+    for name, seen in _PEOPLE.items():
         reference = demo.REFERENCES / f"{name}.webp"
         units = typical_units(None, vocabulary.EXPRESSIONS, 1.0)
-        drawn = _drawn(pipe, pipe.encode_identity(str(reference)), units)
+        drawn = _drawn(pipe, pipe.encode_identity(str(reference)), seen, units)
         rows.append([np.asarray(Image.open(reference).convert("RGB").resize((128, 128))), *drawn])
     return _sheet(rows, ["reference", *vocabulary.EXPRESSIONS], None)
 
 
 def unit_sweep(pipe: ExpressionPipeline) -> np.ndarray:
     """A row an action unit, its intensity growing to the right, all others at rest; one person, one noise."""
-    person = pipe.encode_identity(str(demo.REFERENCES / f"{_PEOPLE[0]}.webp"))
+    name, seen = next(iter(_PEOPLE.items()))
+    person = pipe.encode_identity(str(demo.REFERENCES / f"{name}.webp"))
     rows = []
     for unit in SWEEP:
         columns = [unit] if unit in vocabulary.UNIT_COLUMNS else [unit + side for side in "LR"]
         units = [at_rest() | dict.fromkeys(columns, intensity) for intensity in INTENSITIES]
-        rows.append(_drawn(pipe, person, units))
+        rows.append(_drawn(pipe, person, seen, units))
     return _sheet(rows, [f"{intensity:g}" for intensity in INTENSITIES], list(SWEEP))
 
 
@@ -112,10 +119,10 @@ def readings(analyzer: FaceAnalyzer) -> np.ndarray:
     return np.vstack([np.hstack(tiles[start : start + 2]) for start in range(0, len(tiles), 2)])
 
 
-def _drawn(pipe: ExpressionPipeline, person: Any, units: list[Any]) -> list[np.ndarray]:
+def _drawn(pipe: ExpressionPipeline, person: Any, seen: dict[str, Any], units: list[Any]) -> list[np.ndarray]:
     """One person with each table of units, all from the same noise."""
     output = pipe(
-        prompt=_CALM,
+        prompt=captions.prompt(**seen, pose="frontal"),
         conditioning=person,
         action_units=units,
         generator=[torch.Generator().manual_seed(_SEED) for _ in units],

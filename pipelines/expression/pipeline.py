@@ -151,7 +151,7 @@ class ExpressionPipeline(LayoutInversionMixin, PortraitPipeline):
         guidance_rescale: float = 0.0,
         identity_scale: float | Sequence[float] = 1.0,
         unit_scale: float | Sequence[float] = 0.5,
-        unit_start: float = 0.0,
+        unit_start: float = 0.2,
         semantic_scale: float = 0.0,
         semantic_start: float = 0.1,
         semantic_every: int = 2,

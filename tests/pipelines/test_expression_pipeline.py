@@ -169,7 +169,7 @@ def test_guidance_lowers_the_loss_of_its_guide(scheduler):
 def test_losses_of_guided_steps_are_told(pipe, start, every, steps):
     result = pipe(
         prompt="a man", action_units=SMILE, num_inference_steps=4, semantic_start=start, semantic_scale=0.1,
-        semantic_every=every, guide=Darkness(), generator=generators(0), output_type="np",
+        semantic_every=every, unit_start=0.0, guide=Darkness(), generator=generators(0), output_type="np",
     )  # fmt: skip
     assert result.guide_losses.shape == (steps, 1)
     assert draw(pipe) is not None and pipe(prompt="a man", num_inference_steps=1).guide_losses is None
