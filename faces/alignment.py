@@ -168,7 +168,8 @@ def crop_box(images: np.ndarray, box: tuple[float, float, float, float], size: i
     """Resample a part of frames (..., S, S, 3), box as shares of S, to (..., size, size, 3), same type."""
     # By torch: threads of numpy's own BLAS wait busily after a product, which triples the time of networks.
     pixels = torch.from_numpy(np.ascontiguousarray(images)).float().movedim(-1, -3)
-    crop = crop_box_tensor(pixels, box, size).movedim(-3, -1).numpy()
+    with torch.autocast("cpu", enabled=False):
+        crop = crop_box_tensor(pixels, box, size).movedim(-3, -1).numpy()
     return np.rint(crop).astype(np.uint8) if images.dtype == np.uint8 else crop.astype(images.dtype)
 
 

@@ -95,6 +95,13 @@ def test_pictures_go_there_and_back() -> None:
     assert inside.any() and (back[inside] == picture[inside]).all()
 
 
+def test_frames_are_resized_the_same_while_a_network_trains_in_half_precision() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 3), np.uint8)
+    plain = alignment.resize_frame(frames, 32)
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_array_equal(alignment.resize_frame(frames, 32), plain)
+
+
 def test_identity_matrix_changes_nothing() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), np.uint8)
     np.testing.assert_array_equal(alignment.warp(picture, np.eye(2, 3), (48, 64)), picture)
