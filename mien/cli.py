@@ -211,11 +211,9 @@ def expression(
         float, typer.Option(min=0.0, help="Length of a step of semantic guidance; bars are measured at 3.")
     ] = 0.0,
     prompt: Annotated[
-        str,
-        typer.Option(
-            help="What else the picture shows, such as long black hair: what it leaves open is free."
-        ),
-    ] = "portrait of a person",
+        str | None,
+        typer.Option(help="What else the picture shows; by default hair, glasses and beard of REFERENCE."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="PNG file; -1, -2, ... is added for several.")] = Path(
         "expression.png"
     ),

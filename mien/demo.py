@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien import progress
+from mien import expression, progress
 from mien.errors import errors
 
 REFERENCES = Path(__file__).parent / "data" / "references"
@@ -201,9 +201,10 @@ def _expressions(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ..
     pipe.set_progress_bar_config(disable=True)
     folder = settings.out / "expressions"
     folder.mkdir(parents=True, exist_ok=True)
-    prompt, shown = "portrait of a person, facing the camera", []
+    shown = []
     with progress.counted("expressions", len(people) * len(vocabulary.EXPRESSIONS)) as done:
         for person in people:
+            prompt = expression.seen_prompt(person.reference, pose="frontal")
             output: Any = pipe(
                 image=str(person.reference),
                 prompt=prompt,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from faces import captions
 from mien.portrait import check_files, numbered, record
+
+if TYPE_CHECKING:
+    from faces.analysis import FaceAnalysis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpressionRequest:
     """What is asked for."""
 
-    prompt: str
+    prompt: str | None = None
+    """None names what can be seen on the first reference; see `prompt_of`."""
     references: tuple[Path, ...] = ()
     """Pictures of one person; none draws nobody in particular."""
     expression: str | None = None
@@ -52,6 +57,27 @@ def parse_units(text: str) -> dict[str, float]:
     return units
 
 
+def prompt_of(face: FaceAnalysis, **more: Any) -> str:
+    """Word what a prompt has to name so that it stays: hair, glasses and a beard, where the analysis sees them.
+
+    Args:
+        face: as `FaceAnalyzer` returns it.
+        **more: further arguments of `faces.captions.prompt`.
+    """
+    worn = {name for name, probability in face.attributes.items() if probability >= 0.5}
+    colour = max(face.hair_colour, key=lambda name: face.hair_colour[name])
+    hair = {"hair_style": "bald"} if "bald" in worn else {"hair_colour": colour}
+    glasses, beard = "glasses" in worn or None, "full" if "beard" in worn else None
+    return captions.prompt(**hair, glasses=glasses, beard=beard, **more)
+
+
+def seen_prompt(picture: Path, **more: Any) -> str:
+    """`prompt_of` the largest face of a picture; raises NoFaceFound."""
+    from faces.analysis import FaceAnalyzer
+
+    return prompt_of(FaceAnalyzer.from_pretrained("mini", embed=False).require_face(picture), **more)
+
+
 def make(request: ExpressionRequest) -> list[dict[str, Any]]:
     """Make and save the pictures; return a row of facts for each."""
     import torch
@@ -63,9 +89,12 @@ def make(request: ExpressionRequest) -> list[dict[str, Any]]:
     pipe = ExpressionPipeline.from_pretrained(request.model).to(request.device or best_device())
     seeds = [request.seed + number for number in range(request.count)]
     units = parse_units(request.units)
+    prompt = request.prompt
+    if prompt is None:
+        prompt = seen_prompt(request.references[0]) if request.references else captions.prompt()
     output: Any = pipe(
         image=[str(path) for path in request.references] or None,
-        prompt=request.prompt,
+        prompt=prompt,
         action_units=units or None,
         expression=request.expression,
         intensity=request.intensity,
@@ -78,7 +107,7 @@ def make(request: ExpressionRequest) -> list[dict[str, Any]]:
     rows = []
     for path, image, seed in zip(request.files(), output.images, seeds, strict=True):
         asked = {"expression": request.expression, "action_units": units}
-        origin = record(request.model, request.prompt, seed, request.steps, "ExpressionPipeline", **asked)
+        origin = record(request.model, prompt, seed, request.steps, "ExpressionPipeline", **asked)
         save_image(image, path, origin)
-        rows.append({"file": str(path), "seed": seed, **asked})
+        rows.append({"file": str(path), "seed": seed, "prompt": prompt, **asked})
     return rows

@@ -140,7 +140,7 @@ def _table(people: Iterable[Person], headings: Iterable[str]) -> str:
 def _expressions(results: Results) -> str:
     table = _table(results.expressions, vocabulary.EXPRESSIONS)
     lead = (
-        f"The same people with expressions set by action units, no word of them in the prompt, in "
+        f"The same people with expressions set by action units; prompts name hair, glasses and beard alone; in "
         f"{results.expression_seconds:.0f} s. A row shares its noise. An expression is displayed, not felt."
     )
     return _section("Expressions", lead, table)

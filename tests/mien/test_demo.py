@@ -73,6 +73,7 @@ def stage(monkeypatch, tmp_path):
     module.ExpressionPipeline = SimpleNamespace(from_pretrained=lambda model: faces)
     monkeypatch.setitem(sys.modules, "pipelines.expression.pipeline", module)
     monkeypatch.setattr(demo, "_steers_expressions", lambda model: True)
+    monkeypatch.setattr(demo.expression, "seen_prompt", lambda picture, pose: f"{picture.stem}, {pose}")
     monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
     made = []
 

@@ -45,6 +45,7 @@ def painter(monkeypatch, tmp_path):
     module, painted = ModuleType("pipelines.expression.pipeline"), Painter()
     module.ExpressionPipeline = SimpleNamespace(from_pretrained=lambda model: painted)
     monkeypatch.setitem(sys.modules, "pipelines.expression.pipeline", module)
+    monkeypatch.setattr(expression, "seen_prompt", lambda picture: f"seen on {picture.name}")
     portrait.model_digest.cache_clear()
     return painted
 
@@ -75,6 +76,8 @@ def test_a_smile_of_a_person_is_written_with_its_origin(painter, tmp_path):
     record = provenance.read(rows[1]["file"])
     assert (record.pipeline, record.seed, record.steps) == ("ExpressionPipeline", 6, 4)
     assert record.extra["action_units"] == {"AU12": 0.8}
+    assert call["prompt"] == rows[0]["prompt"] == "seen on photo.jpg"
+    assert record.prompt_sha256 == provenance.prompt_hash("seen on photo.jpg")
 
 
 def test_nobody_in_particular_and_an_expression_by_name(painter, tmp_path):
@@ -83,7 +86,25 @@ def test_nobody_in_particular_and_an_expression_by_name(painter, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert painter.calls[0]["image"] is None and painter.calls[0]["action_units"] is None
-    assert painter.calls[0]["expression"] == "sad"
+    assert painter.calls[0]["expression"] == "sad" and painter.calls[0]["prompt"] == "portrait of a person"
+
+
+def test_a_prompt_of_ones_own_is_taken_as_it_is(painter, tmp_path):
+    result = invoke(
+        "expression", tmp_path / "photo.jpg", "--prompt", "a knight", "--model", tmp_path / "model",
+        "--out", tmp_path / "e.png",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert painter.calls[0]["prompt"] == "a knight"
+
+
+@needs_perception
+def test_the_prompt_names_what_is_seen_and_should_stay():
+    prompts = {
+        name: expression.seen_prompt(demo.REFERENCES / f"{name}.webp") for name in ("head-12", "head-26")
+    }
+    assert "black hair" in prompts["head-12"] and "bald" in prompts["head-26"]
+    assert "facing the camera" in expression.seen_prompt(demo.REFERENCES / "head-12.webp", pose="frontal")
 
 
 def test_wrong_units_and_pictures_are_one_line(painter, tmp_path):
