@@ -140,8 +140,9 @@ def _table(people: Iterable[Person], headings: Iterable[str]) -> str:
 def _expressions(results: Results) -> str:
     table = _table(results.expressions, vocabulary.EXPRESSIONS)
     lead = (
-        f"The same people with expressions set by action units; prompts name hair, glasses and beard alone; in "
-        f"{results.expression_seconds:.0f} s. A row shares its noise. An expression is displayed, not felt."
+        f"The same people with expressions set by action units, in {results.expression_seconds:.0f} s. "
+        "Prompts name hair, glasses and beard, no expression. A row shares its noise. "
+        "An expression is displayed, not felt."
     )
     return _section("Expressions", lead, table)
 
