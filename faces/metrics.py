@@ -18,12 +18,23 @@ def landmark_error(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(found: np.ndarray, wanted: np.ndarray) -> float:
-    """Intersection over union of label maps of equal shape, averaged over the classes of the truth."""
-    scores = []
-    for label in np.unique(wanted):
-        mine, true = found == label, wanted == label
-        scores.append((mine & true).sum() / (mine | true).sum())
-    return float(np.mean(scores))
+    """Intersection over union of label maps (n, h, w), averaged over the classes of the truth."""
+    return pooled_iou(*overlaps(found, wanted))
+
+
+def overlaps(found: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of the intersection and of the union in each map and for each class of the truth, (n, classes) each."""
+    labels = np.unique(wanted)
+    pairs = [(found == label, wanted == label) for label in labels]
+    both = np.stack([(mine & true).sum(axis=(1, 2)) for mine, true in pairs], axis=1)
+    either = np.stack([(mine | true).sum(axis=(1, 2)) for mine, true in pairs], axis=1)
+    return both, either
+
+
+def pooled_iou(both: np.ndarray, either: np.ndarray) -> float:
+    """Mean over classes of what `overlaps` counted, (n, classes) each; those that nobody saw or has are left out."""
+    both, either = both.sum(axis=0), either.sum(axis=0)
+    return float((both[either > 0] / either[either > 0]).mean())
 
 
 def correlations(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:

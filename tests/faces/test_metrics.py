@@ -13,10 +13,22 @@ def test_landmark_error_is_a_share_of_the_eyes_distance():
 
 
 def test_iou_of_known_overlap():
-    wanted = np.array([[0, 0, 1, 1]])
-    found = np.array([[0, 1, 1, 1]])
+    wanted = np.array([[[0, 0, 1, 1]]])
+    found = np.array([[[0, 1, 1, 1]]])
     assert metrics.mean_iou(found, wanted) == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert metrics.mean_iou(wanted, wanted) == 1
+
+
+def test_iou_of_some_pictures_out_of_counts_of_all():
+    rng = np.random.default_rng(0)
+    wanted = rng.integers(0, 3, (6, 8, 8))
+    found = np.where(rng.random(wanted.shape) < 0.7, wanted, 0)
+    both, either = metrics.overlaps(found, wanted)
+    assert both.shape == either.shape == (6, 3)
+    rows = np.array([0, 2, 2, 5])
+    assert metrics.pooled_iou(both[rows], either[rows]) == metrics.mean_iou(found[rows], wanted[rows])
+    lone = metrics.pooled_iou(np.array([[3, 0]]), np.array([[6, 0]]))
+    assert lone == 0.5  # a class that is nowhere does not count
 
 
 def test_correlations_by_column_and_nan_where_the_truth_rests():
