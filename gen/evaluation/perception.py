@@ -26,7 +26,7 @@ Score = Callable[[np.ndarray], float]
 
 
 def measure(settings: Settings) -> list[Bar]:
-    """Measure every bar of perception, a quick run too: half a minute; loads the analyzer and both looks of the exam."""
+    """Measure every bar of perception, in half a minute and so in a quick run too; loads analyzer and exam."""
     analyzer = FaceAnalyzer.from_pretrained(settings.model, device=settings.device or "cpu")
     lines = []
     for number, (look, domain) in enumerate((("first", RENDERS), ("second", SECOND))):
