@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from faces import captions
 from mien.portrait import check_files, numbered, record
 
 if TYPE_CHECKING:
-    from faces.analysis import FaceAnalysis
+    from faces.analysis import FaceAnalysis, FaceAnalyzer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +74,14 @@ def prompt_of(face: FaceAnalysis, **more: Any) -> str:
 
 def seen_prompt(picture: Path, **more: Any) -> str:
     """`prompt_of` the largest face of a picture; raises NoFaceFound."""
+    return prompt_of(_analyzer().require_face(picture), **more)
+
+
+@functools.cache
+def _analyzer() -> FaceAnalyzer:
     from faces.analysis import FaceAnalyzer
 
-    return prompt_of(FaceAnalyzer.from_pretrained("mini", embed=False).require_face(picture), **more)
+    return FaceAnalyzer.from_pretrained("mini", embed=False)
 
 
 def make(request: ExpressionRequest) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from faces import metrics, vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
@@ -17,6 +16,7 @@ from gen.evaluation.bars import RENDERS, Bar, Settings
 from gen.evaluation.exam import Exam
 from gen.evaluation.intervals import bootstrap_interval
 from gen.evaluation.verification import equal_error_rate
+from gen.worker import cpu_threads
 
 SECOND = "second look: other shading, shapes, blur, noise, JPEG"
 THREADS, REPEATS = 2, 30
@@ -174,16 +174,12 @@ def _identity(truth: Exam, found: list[FaceAnalysis], domain: str) -> Bar:
 def milliseconds(analyzer: FaceAnalyzer) -> Bar:
     """Time of all readings of one face in the canonical frame, without the search for it."""
     frame = np.full((1, analyzer.size, analyzer.size, 3), 127, np.uint8)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
-        taken = []
+    taken = []
+    with cpu_threads(THREADS):
         for _ in range(REPEATS + 3):
             start = time.perf_counter()
             analyzer.analyze_aligned(frame)
             taken.append(1000 * (time.perf_counter() - start))
-    finally:
-        torch.set_num_threads(threads)
     return Bar(
         name="milliseconds a face",
         value=float(np.median(taken[3:])),

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from gen import atomic
@@ -21,6 +20,7 @@ from gen.evaluation import heldout as heldouts
 from gen.evaluation.bars import Bar
 from gen.evaluation.intervals import mean_interval
 from gen.evaluation.trials import BATCH, STEPS
+from gen.worker import cpu_threads
 
 SECONDS, SPEEDUP, GIGABYTES = 2.0, 2.0, 2.0
 THREADS = 2
@@ -90,17 +90,13 @@ def benchmark(
     pipe: Any, reference: Image.Image, sizes: list[int], repeats: int, **options: Any
 ) -> dict[str, list[float]]:
     """Time calls of the pipeline for every batch size, after one short call that is not counted."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(THREADS)
-    try:
+    with cpu_threads(THREADS):
         pipe(image=reference, prompt=_PROMPT, num_inference_steps=2, **options)
         seconds = {}
         for size in sizes:
             # A large batch is its own average: one run of it is as long as several single ones.
             runs = repeats if size == 1 else max(1, repeats // 3)
             seconds[str(size)] = [_timed(pipe, reference, size, options) for _ in range(runs)]
-    finally:
-        torch.set_num_threads(threads)
     return seconds
 
 

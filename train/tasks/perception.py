@@ -167,7 +167,8 @@ class PerceptionTask(Task):
         # Bounded, so that a part that is nearly solved does not take over; a likelihood may be negative and would
         # take over at once.
         scales = {name: model["scales"][name].clamp(-5, 5) for name in parts}
-        scales |= {"sigma": scales["sigma"].detach()} if "sigma" in scales else {}
+        if "sigma" in scales:
+            scales["sigma"] = scales["sigma"].detach()
         total = sum((-scales[name]).exp() * value + scales[name] for name, value in parts.items())
         weights = {f"weight/{name}": (-scale).exp().detach() for name, scale in scales.items()}
         return total, {name: value.detach() for name, value in parts.items()} | weights
