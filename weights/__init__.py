@@ -8,7 +8,6 @@ FOLDER = Path(__file__).parent
 CONTENTS = {
     "mini": "the portrait pipeline, in diffusers layout",
     "perception": "reads faces for FaceAnalyzer: landmarks, parsing, action units, expression and more",
-    "judge": "measures generated faces in `mien evaluate`, never guides them",
 }
 """Name -> what it is for; every other folder below weights/ is found as well."""
 REMEDY = "install Mien from its wheel, or clone the whole repository"

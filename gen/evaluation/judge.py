@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+import gen
 from faces import vocabulary
-from faces.networks import network_input
+from faces.networks import WEIGHTS, network_input
 from faces.readings import softmax
 
 if TYPE_CHECKING:
@@ -77,11 +78,10 @@ class Judge:
 
     @classmethod
     def bundled(cls, device: str | torch.device = "cpu") -> Judge:
-        """Load the judge that ships with the package."""
-        import weights
+        """Load the judge of the clone; raises as `folder` does."""
         from faces.networks import JudgeNet
 
-        return cls(JudgeNet.load(weights.bundled("judge")), device)
+        return cls(JudgeNet.load(folder()), device)
 
     @torch.inference_mode()
     def measure(self, images: np.ndarray, read: bool = False) -> Measurements:
@@ -112,6 +112,20 @@ class Judge:
             "units": (output["units"] + mirrored["units"][:, swapped.to(pixels.device)]) / 2,
             "shown": shown.clamp(min=1e-9).log(),
         }
+
+
+def folder() -> Path:
+    """Find the folder of the judge: tests/data/judge of the clone.
+
+    Raises:
+        FileNotFoundError: naming the places searched and what to do.
+    """
+    places = (Path(gen.__file__).parents[1] / "tests/data/judge", Path("tests/data/judge"))
+    for place in places:
+        if (place / WEIGHTS).is_file():
+            return place
+    searched = " and ".join(str(place) for place in places)
+    raise FileNotFoundError(f"judge: no {WEIGHTS} in {searched}: clone the whole repository")
 
 
 def require_independent(judge: nn.Module, components: Mapping[str, object]) -> None:

@@ -2,7 +2,7 @@
 
 Made once from the training shards:
 
-    python -m gen.evaluation.training_set SHARDS weights/judge/training.npz
+    python -m gen.evaluation.training_set SHARDS tests/data/judge/training.npz
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gen import atomic
+from gen.evaluation import judge as judges
 from gen.evaluation import sets
 from gen.evaluation.judge import Judge
 from gen.evaluation.shards import Sample, read
@@ -78,10 +79,8 @@ class TrainingSet:
 
     @classmethod
     def bundled(cls) -> TrainingSet:
-        """Read the set that ships beside the judge."""
-        import weights
-
-        return cls.load(Path(weights.bundled("judge")) / "training.npz")
+        """Read the set that lies beside the judge."""
+        return cls.load(judges.folder() / "training.npz")
 
 
 def build(samples: Iterable[Sample], judge: Judge, dimensions: int = DIMENSIONS) -> TrainingSet:
@@ -114,7 +113,7 @@ def main() -> None:
     """Build the file from a folder of shards."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("shards", type=Path, help="folder that `mien heads` wrote")
-    parser.add_argument("out", type=Path, help="file to write, e.g. weights/judge/training.npz")
+    parser.add_argument("out", type=Path, help="file to write, e.g. tests/data/judge/training.npz")
     parser.add_argument("--limit", type=int, default=30_000, help="number of images that are kept")
     arguments = parser.parse_args()
     build(islice(read(arguments.shards), arguments.limit), Judge.bundled()).save(arguments.out)

@@ -54,13 +54,13 @@ def test_a_torchvision_that_does_not_match_is_broken(monkeypatch, error):
 
 
 def test_weights_are_weighed_and_hashed(monkeypatch, tmp_path):
-    (tmp_path / "judge").mkdir()
-    (tmp_path / "judge" / "model.safetensors").write_bytes(b"1" * 2_000_000)
+    (tmp_path / "perception").mkdir()
+    (tmp_path / "perception" / "model.safetensors").write_bytes(b"1" * 2_000_000)
     monkeypatch.setattr(weights, "FOLDER", tmp_path)
     findings = list(doctor._bundled())
-    judge, mini = found(findings, "weights", "judge"), found(findings, "weights", "mini")
-    assert judge.status == "ok"
-    assert judge.detail.startswith("2.0 MB, sha256 ")
+    perception, mini = found(findings, "weights", "perception"), found(findings, "weights", "mini")
+    assert perception.status == "ok"
+    assert perception.detail.startswith("2.0 MB, sha256 ")
     assert (mini.status, mini.fix) == ("missing", weights.REMEDY)
 
 

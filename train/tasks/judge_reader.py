@@ -32,7 +32,7 @@ class JudgeReaderConfig:
         Path("data/judge-units"), Path("data/judge-subtle"), Path("data/judge-more"),
     )  # fmt: skip
     heldout: Path = Path("data/judge-dev")
-    start: Path = Path("weights/judge")
+    start: Path = Path("tests/data/judge")
     "The judge that gets, or has, the branch."
     reader: tuple[int, ...] = (56, 96, 96, 128)
     strength: float = 0.6

@@ -9,7 +9,9 @@ from safetensors.torch import save_file
 
 from faces import vocabulary
 from faces.networks import JudgeNet
+from gen.evaluation import judge as judges
 from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent, require_independent_files
+from gen.evaluation.training_set import TrainingSet
 from tests.gen.evaluation import standins
 
 
@@ -92,3 +94,23 @@ def test_a_judge_without_a_reader_measures_the_rest():
     assert seen.units is None and seen.shown is None and seen[:1].units is None
     with pytest.raises(ValueError, match="no reader"):
         judge.network.read(torch.zeros(1, 3, 128, 128))
+
+
+def test_the_judge_of_the_clone_is_found_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert Judge.bundled().network.reader is not None
+    assert len(TrainingSet.bundled().identities) > 0
+
+
+def test_without_a_clone_the_working_directory_is_searched(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(judges.gen, "__file__", str(tmp_path / "wheel" / "gen" / "__init__.py"))
+    for load in (Judge.bundled, TrainingSet.bundled):
+        with pytest.raises(
+            FileNotFoundError, match="tests/data/judge and tests/data/judge: clone the whole repository"
+        ):
+            load()
+    JudgeNet(widths=(4, 8, 8, 8), embedding=8).save("tests/data/judge")
+    assert Judge.bundled().network.config["embedding"] == 8
+    with pytest.raises(FileNotFoundError, match="training.npz is absent"):
+        TrainingSet.bundled()
