@@ -120,6 +120,10 @@ def heads(
         Literal["all", "seen", "varied", "unseen"],
         typer.Option(help="Skins, brows, hair, lights: those for training, or those kept for tests."),
     ] = "all",
+    makeup: Annotated[
+        Literal["own", "shared"],
+        typer.Option(help="shared: a person's pictures differ in makeup alone, and groups share looks."),
+    ] = "own",
     makehuman: Annotated[
         Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
     ] = None,
@@ -141,6 +145,7 @@ def heads(
             calm=calm,
             states=states,
             materials=materials,
+            makeup=makeup,
             progress=done,
         )
     console.print(f"{count} heads in {folder}", soft_wrap=True)

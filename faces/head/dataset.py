@@ -22,10 +22,15 @@ from PIL import Image
 
 from faces.captions import caption
 from faces.head.assets import find_folder
+from faces.head.makeup import PEOPLE_A_STYLE, alpha_maps, draw_style
 from faces.head.sampler import HeadSampler, draw_second_lights, mark_vertices
-from faces.head.spec import HeadSpec
+from faces.head.spec import HeadSpec, MakeupLayer
 from faces.head.study import Materials, States, study_state, use_materials
 from faces.provenance import Provenance, to_png_bytes
+
+Makeup = Literal["own", "shared"]
+"""`own` as each look draws it. `shared`: a person's pictures differ in nothing but makeup, the first is bare, and
+groups of people wear the same looks in the others; nobody wears glasses, which would hide them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +48,7 @@ class HeadsConfig:
     calm: float = 1.0
     states: States = "portraits"
     materials: Materials = "all"
+    makeup: Makeup = "own"
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.size < 16:
@@ -55,7 +61,7 @@ class HeadsConfig:
     def hash(self) -> str:
         """Digest of everything but the count, so that a collection can be extended."""
         settings = {key: value for key, value in asdict(self).items() if key != "count"}
-        for name, default in (("states", "portraits"), ("materials", "all")):
+        for name, default in (("states", "portraits"), ("materials", "all"), ("makeup", "own")):
             if settings[name] == default:  # collections are older than these choices
                 del settings[name]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -77,7 +83,8 @@ class HeadCollection:
 
     def spec(self, index: int) -> HeadSpec:
         """Spec of picture `index` of the collection."""
-        number, variant = divmod(index, self.config.pictures_per_identity)
+        number, picture = divmod(index, self.config.pictures_per_identity)
+        variant = picture if self.config.makeup == "own" else 0
         spec = self.sampler.spec(number, variant)
         rng = np.random.default_rng([self.config.seed, 10, number, variant])
         spec = spec.model_copy(update={"state": study_state(spec.state, self.config.states, rng)})
@@ -85,15 +92,34 @@ class HeadCollection:
         if self.config.look == "second":
             lights = draw_second_lights(np.random.default_rng([self.config.seed, 9, number, variant]))
             spec = spec.model_copy(update={"lights": lights})
+        if self.config.makeup == "shared":
+            look = {"makeup": self.style(index), "glasses": 0.0}
+            spec = spec.model_copy(update={"look": spec.look.model_copy(update=look)})
         return spec
+
+    def style_id(self, index: int) -> str:
+        """Name of the shared look of a picture: people of a group share it; "bare" for none."""
+        number, picture = divmod(index, self.config.pictures_per_identity)
+        return f"{self.config.seed}-{number // PEOPLE_A_STYLE}-{picture}" if picture else "bare"
+
+    def style(self, index: int) -> tuple[MakeupLayer, ...]:
+        """Layers of the shared look of a picture."""
+        number, picture = divmod(index, self.config.pictures_per_identity)
+        if not picture:
+            return ()
+        return draw_style(np.random.default_rng([self.config.seed, 13, number // PEOPLE_A_STYLE, picture]))
 
     def sample(self, index: int) -> dict:
         """Picture, parsing, landmarks, flat labels and the whole spec of picture `index`."""
         spec = self.spec(index)
         image = self.renderer.render(spec, self.config.size, self._shading)
         labels = spec.labels()
+        if self.config.makeup == "shared":
+            labels["style"] = self.style_id(index)
         labels["caption"] = caption(labels, np.random.default_rng([self.config.seed, 7, index]))
         sample = {"rgb": image.rgb, "parsing": image.parsing, "landmarks": image.landmarks}
+        if self.config.makeup == "shared":
+            sample["alpha"] = alpha_maps(image, self.renderer.regions, spec.look.makeup)
         return sample | {"labels": labels, "spec": spec.model_dump(mode="json")}
 
 
@@ -110,6 +136,7 @@ def write_heads(
     calm: float = 1.0,
     states: States = "portraits",
     materials: Materials = "all",
+    makeup: Makeup = "own",
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Render `count` labelled heads of size x size pixels into the folder `out`.
@@ -126,6 +153,7 @@ def write_heads(
         calm: spread of the sliders, 1 by default.
         states: which expressions and poses (see `faces.head.study`).
         materials: which skins, brows, hair and lights (see `faces.head.study`).
+        makeup: everybody's own, or looks that groups of people share (see `Makeup`).
         progress: called with the number of pictures of each finished shard.
 
     Raises:
@@ -141,6 +169,7 @@ def write_heads(
         calm=calm,
         states=states,
         materials=materials,
+        makeup=makeup,
     )
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,6 +248,8 @@ def _write_tar(path: Path, collection: HeadCollection, indices: range) -> list[d
             picture = to_png_bytes(Image.fromarray(sample["rgb"]), provenance)
             row = {"key": key, "sha256": hashlib.sha256(picture).hexdigest()} | sample["labels"]
             rows.append(row)
+            if "alpha" in sample:
+                _add(tar, f"{key}.alpha.png", _png((sample["alpha"] * 255).round().astype(np.uint8)))
             _add(tar, f"{key}.json", json.dumps(row, sort_keys=True).encode())
             _add(tar, f"{key}.landmarks.npy", _npy(sample["landmarks"]))
             _add(tar, f"{key}.parsing.png", _png(sample["parsing"]))
