@@ -85,16 +85,30 @@ def read_published(path: str | os.PathLike[str], *, allow_pickle: bool = False) 
     Raises:
         ValueError: a pickle without leave, or the layout of another kind of checkpoint, which is named.
     """
+    return _grouped(read_tensors(path, allow_pickle=allow_pickle), Path(path))
+
+
+def read_tensors(path: str | os.PathLike[str], *, allow_pickle: bool = False) -> State:
+    """Read the tensors of a file, names of nested layouts joined by dots.
+
+    Args:
+        path: .safetensors, or with `allow_pickle` .bin, .pt or .pth.
+        allow_pickle: read a pickle, restricted to tensors (`weights_only=True`).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: a pickle without leave.
+    """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a published checkpoint")
     if path.suffix == ".safetensors":
-        return _grouped(load_file(path), path)
+        return load_file(path)
     if not allow_pickle:
         raise ValueError(
             f"{path}: a pickle; convert it once with pipelines.portrait.published.convert_pickle"
         )
-    return _grouped(torch.load(path, map_location="cpu", weights_only=True), path)
+    return _flattened(torch.load(path, map_location="cpu", weights_only=True))
 
 
 def convert_pickle(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> Path:
@@ -210,6 +224,11 @@ def load_pipeline(
     return pipe
 
 
+def base_name(text_width: int) -> str:
+    """Name the kind of base model whose text states are `text_width` wide."""
+    return _BASES.get(text_width, f"text of {text_width} channels")
+
+
 def published_config(unet: nn.Module, state: Mapping[str, torch.Tensor], variant: Variant, name: str) -> dict:
     """Read the settings of `IdentityConditioner` from the tensors; what they do not tell follows the authors' code."""
     token_dim = _token_dim(state)
@@ -260,9 +279,9 @@ def _fill(conditioner: IdentityConditioner, state: State, variant: Variant) -> L
     )
 
 
-def _grouped(raw: Mapping[str, Any], path: Path) -> State:
+def _grouped(raw: State, path: Path) -> State:
     state: State = {}
-    for key, value in _flattened(raw).items():
+    for key, value in raw.items():
         top, _, rest = key.partition(".")
         if top == "unet":
             continue
@@ -302,8 +321,9 @@ def _check_base(unet: nn.Module, state: State, variant: Variant, name: str) -> N
         raise ValueError(f"{name}: detected {variant}, but the projector is missing")
     made_for, found = _token_dim(state), max(layer.token_dim for layer in attention_layers(unet))
     if made_for != found:
-        bases = (_BASES.get(width, f"text of {width} channels") for width in (made_for, found))
-        raise ValueError("{}: detected {}, made for {}; the base model is {}".format(name, variant, *bases))
+        raise ValueError(
+            f"{name}: detected {variant}, made for {base_name(made_for)}; the base model is {base_name(found)}"
+        )
 
 
 def _token_dim(state: Mapping[str, torch.Tensor]) -> int:
