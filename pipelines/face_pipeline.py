@@ -17,6 +17,9 @@ from faces.provenance import Provenance, prompt_hash
 class FacePipeline(DiffusionPipeline):
     """A `DiffusionPipeline` that finds bundled weights by name."""
 
+    _bundled = "mini"
+    """Folder of `weights` that "mini" means."""
+
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike | None = "mini", **kwargs: Any):
         """Load "mini" (comes with Mien), a folder or a hub id.
@@ -30,7 +33,7 @@ class FacePipeline(DiffusionPipeline):
         """
         source = str(pretrained_model_name_or_path)
         if source == "mini" and not Path(source).is_dir():
-            source = str(weights.bundled(source))
+            source = str(weights.bundled(cls._bundled))
         # Weights are stored in half precision; without this transformers would compute in it as well.
         if not {"torch_dtype", "dtype"} & kwargs.keys():
             kwargs["dtype"] = torch.float32

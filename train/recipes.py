@@ -281,3 +281,29 @@ def calibrator() -> TrainConfig:
         ema_decay=0.99,
         validate_every=250,
     )
+
+
+@recipe
+def makeup() -> TrainConfig:
+    """The makeup model of `mini`, on rendered pairs."""
+    from train.tasks.makeup import MakeupConfig
+
+    return TrainConfig(
+        name="makeup",
+        task=MakeupConfig(),
+        optimizer=OptimizerConfig(
+            kind="muon",
+            lr=1.5e-3,
+            weight_decay=0.01,
+            warmup=100,
+            schedule="constant",
+            cooldown=1500,
+            final=0.03,
+        ),
+        batch_size=128,
+        steps=8000,
+        mixed_precision="bf16",
+        ema_decay=0.998,
+        validate_every=1000,
+        workers=2,
+    )

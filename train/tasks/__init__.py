@@ -70,6 +70,7 @@ REGISTRY: dict[str, str] = {
     "age": "train.tasks.age:AgeTask",
     "portrait": "train.tasks.portrait:PortraitTask",
     "expression": "train.tasks.expression:ExpressionTask",
+    "makeup": "train.tasks.makeup:MakeupTask",
     "calibrator": "train.tasks.calibrator:CalibratorTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."

@@ -1,0 +1,442 @@
+"""Makeup transfer, removal and looks from colours or codes, on photographs of any size.
+
+The method is Stable-Makeup (Zhang et al. 2024, arXiv:2403.07764): tokens of many depths of an image encoder take the
+place of text in cross-attention, one ControlNet sees the face, another one its landmarks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
+from transformers import BaseImageProcessor, CLIPTextModel, CLIPTokenizer, CLIPVisionModel
+
+from faces.analysis import FaceAnalyzer
+from faces.images import ImageSource
+from faces.makeup import MakeupLook, check_regions
+from pipelines.face_pipeline import FacePipeline
+from pipelines.makeup import looks
+from pipelines.makeup.attention import check_text, install_makeup_attention
+from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder
+from pipelines.makeup.pixels import fold_of, unfold
+from pipelines.makeup.regions import mask_of
+from pipelines.makeup.structure import draw_structure
+from pipelines.makeup.subjects import Subject, frame_subjects, open_subject
+from pipelines.portrait import references
+from pipelines.portrait.arguments import check_noise
+from pipelines.portrait.encoder import FaceEncoder
+
+
+@dataclass
+class MakeupOutput(BaseOutput):
+    """What `MakeupPipeline` returns."""
+
+    images: Any
+    """The photographs at their own sizes: a list of PIL images, or of arrays (h, w, 3) or tensors (3, h, w) in 0..1;
+    with output_type "latent" the denoiser's tensor."""
+    masks: list[np.ndarray]
+    """Where each photograph may have changed, (h, w) float32 0..1; where it is 0, no byte did."""
+
+
+class MakeupPipeline(FacePipeline):
+    """Puts makeup on faces and takes it off.
+
+    Args:
+        vae: autoencoder of the denoiser's latents; None for a denoiser of pixels.
+        unet: the denoiser.
+        scheduler: any that `StableDiffusionPipeline` takes.
+        content_controlnet: sees the face.
+        structure_controlnet: sees a drawing of its landmarks.
+        image_encoder: sees the reference; answers with the states of its layers.
+        adapter: makes tokens of them, and holds the attention of the denoiser to them.
+        feature_extractor: size, mean and deviation that the image encoder expects.
+        makeup_encoder: codes of looks; None for checkpoints that have none, which take photographs alone.
+        text_encoder: reads the empty text that the ControlNets of Stable Diffusion attend to; None for zeros.
+        tokenizer: of the text encoder.
+    """
+
+    _bundled = "makeup"
+    model_cpu_offload_seq = "text_encoder->image_encoder->content_controlnet->structure_controlnet->unet->vae"
+    _exclude_from_cpu_offload = ["adapter", "makeup_encoder"]
+    _optional_components = ["vae", "makeup_encoder", "text_encoder", "tokenizer"]
+    _callback_tensor_inputs = ["latents"]
+
+    def __init__(
+        self,
+        vae: AutoencoderKL | None,
+        unet: UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        content_controlnet: ControlNetModel,
+        structure_controlnet: ControlNetModel,
+        image_encoder: CLIPVisionModel | FaceEncoder,
+        adapter: MakeupAdapter,
+        feature_extractor: BaseImageProcessor,
+        makeup_encoder: MakeupEncoder | None = None,
+        text_encoder: CLIPTextModel | None = None,
+        tokenizer: CLIPTokenizer | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            vae=vae,
+            unet=unet,
+            scheduler=scheduler,
+            content_controlnet=content_controlnet,
+            structure_controlnet=structure_controlnet,
+            image_encoder=image_encoder,
+            adapter=adapter,
+            feature_extractor=feature_extractor,
+            makeup_encoder=makeup_encoder,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+        )
+        install_makeup_attention(unet, adapter.attention)  # type: ignore[arg-type]
+        channels = unet.config.in_channels
+        self.vae_scale_factor = (
+            fold_of(channels) if vae is None else 2 ** (len(vae.config.block_out_channels) - 1)
+        )
+        self._analyzer: FaceAnalyzer | None = None
+
+    @property
+    def frame_size(self) -> int:
+        """Side of the canonical frame that the model works on, in pixels."""
+        return self.unet.config.sample_size * self.vae_scale_factor
+
+    @property
+    def analyzer(self) -> FaceAnalyzer:
+        """What finds faces; the bundled one unless another was set."""
+        if self._analyzer is None:
+            self._analyzer = FaceAnalyzer.from_pretrained("mini", size=self.frame_size, embed=False)
+        return self._analyzer
+
+    @analyzer.setter
+    def analyzer(self, analyzer: FaceAnalyzer) -> None:
+        self._analyzer = analyzer
+
+    @torch.no_grad()
+    def encode_look(self, makeup: Any) -> torch.Tensor:
+        """Codes of looks, to be stored, compared, searched and interpolated (see `pipelines.makeup.modules`).
+
+        Args:
+            makeup: a photograph or a `MakeupLook`, or a list of them.
+
+        Returns:
+            (n, C) float32 of length 1 on the CPU.
+
+        Raises:
+            ValueError: the model has no makeup encoder; ImageError: an unusable picture.
+        """
+        encoder = self._encoder()
+        rows = []
+        for one in makeup if isinstance(makeup, list) else [makeup]:
+            if isinstance(one, MakeupLook):
+                rows.append(encoder.encode_looks([one]))
+            else:
+                rows.append(encoder(self.reference_states(self._reference_frames([one]))))
+        return torch.cat(rows).float().cpu()
+
+    def _encoder(self) -> MakeupEncoder:
+        if self.makeup_encoder is None:
+            raise ValueError("makeup: this checkpoint has no makeup encoder, so it takes photographs alone")
+        return self.makeup_encoder
+
+    def _reference_frames(self, images: Sequence[ImageSource]) -> np.ndarray:
+        return np.stack([references.open_reference(image, self.analyzer).frame for image in images])
+
+    def reference_states(self, frames: np.ndarray | None, blank: int = 0) -> tuple[torch.Tensor, ...]:
+        """States of the image encoder, after each layer, of canonical frames (n, S, S, 3) uint8.
+
+        Args:
+            frames: references; None for `blank` empty ones, which mean no makeup in particular.
+            blank: how many.
+        """
+        processor, device, dtype = self.feature_extractor, self._execution_device, self.image_encoder.dtype
+        if frames is None:
+            side = references.image_size(processor)
+            pixels = torch.zeros(blank, 3, side, side)
+        elif self.adapter.config.framing == "face":
+            pixels = references.frame_pixels(frames, processor)
+        else:
+            pixels = references.photo_pixels(frames, processor)
+        return self.image_encoder(pixels.to(device, dtype), output_hidden_states=True).hidden_states
+
+    def encode_makeup(self, makeup: Any, aligned: bool = False) -> torch.Tensor:
+        """Tokens (1, T, D) of one look that is no blend.
+
+        Args:
+            makeup: a photograph, a `MakeupLook`, a code (C,), or None for "as it is".
+            aligned: photographs are canonical frames already.
+        """
+        if makeup is None:
+            return self.adapter(self.reference_states(None, blank=1))
+        if isinstance(makeup, MakeupLook):
+            return self._code_tokens(self._encoder().encode_looks([makeup]))
+        if looks.is_code(makeup):
+            code = torch.as_tensor(makeup, dtype=torch.float32)[None]
+            width = self._encoder().config.code_dim
+            if code.shape[1] != width or not torch.isfinite(code).all() or not code.any():
+                raise ValueError(f"makeup: code {tuple(code.shape[1:])}, expected {width} finite numbers, not all 0")
+            return self._code_tokens(torch.nn.functional.normalize(code, dim=1))
+        frames = np.asarray(makeup)[None] if aligned else self._reference_frames([makeup])
+        return self.adapter(self.reference_states(frames))
+
+    def _code_tokens(self, codes: torch.Tensor) -> torch.Tensor:
+        encoder = self._encoder()
+        return encoder.tokens(codes.to(encoder.device, encoder.dtype))
+
+    def prepare_conditions(
+        self, makeup: Sequence[Any], strength: Sequence[float], aligned: bool = False
+    ) -> tuple[list[tuple[torch.Tensor, torch.Tensor | None]], list[torch.Tensor]]:
+        """What the denoiser is asked, and how its answers are summed.
+
+        Guidance (Ho and Salimans 2022) from "as it is" towards the looks, all with weights of one sum; questions
+        whose weight is 0 for every face are not asked.
+
+        Returns:
+            Tokens (n, T, D) and their mask for each question; weights (n,) of each, which sum to 1.
+        """
+        split = [looks.parts(one) for one in makeup]
+        slots = max(len(shares) for _, shares in split)
+        device, dtype = self._execution_device, self.unet.dtype
+        cache: dict[int, torch.Tensor] = {}
+
+        def tokens_of(look: Any) -> torch.Tensor:
+            if id(look) not in cache:
+                cache[id(look)] = self.encode_makeup(look, aligned).to(device, dtype)
+            return cache[id(look)]
+
+        questions, weights = [], []
+        for slot in range(slots):
+            # A face with fewer looks than others asks its first again, for nothing.
+            chosen = [found[slot] if slot < len(found) else found[0] for found, _ in split]
+            share = [shares[slot] if slot < len(shares) else 0.0 for _, shares in split]
+            questions.append([tokens_of(look) for look in chosen])
+            weights.append([s * k for s, k in zip(share, strength, strict=True)])
+        if any(one != 1 for one in strength):
+            questions.append([tokens_of(None)] * len(makeup))
+            weights.append([1 - one for one in strength])
+        return [looks.padded(rows) for rows in questions], [torch.tensor(row, device=device) for row in weights]
+
+    def prepare_latents(
+        self,
+        count: int,
+        generator: torch.Generator | list[torch.Generator] | None,
+        latents: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Draw the initial noise, or take the caller's, at the level that the scheduler starts from."""
+        side = self.unet.config.sample_size
+        shape = (count, self.unet.config.in_channels, side, side)
+        check_noise(latents, generator, shape)
+        device, dtype = self._execution_device, self.unet.dtype
+        if latents is None:
+            latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
+        return latents.to(device, dtype) * self.scheduler.init_noise_sigma
+
+    def empty_text(self, count: int) -> torch.Tensor:
+        """What the ControlNets attend to beside pictures: the empty text, or zeros without a text encoder."""
+        device, dtype = self._execution_device, self.unet.dtype
+        if self.text_encoder is None or self.tokenizer is None:
+            return torch.zeros(count, 1, self.unet.config.cross_attention_dim, device=device, dtype=dtype)
+        length = self.tokenizer.model_max_length
+        ids = self.tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
+        states = self.text_encoder(ids.to(device)).last_hidden_state
+        return states.to(dtype).expand(count, -1, -1)
+
+    def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
+        """Turn latents into frames (n, 3, S, S) in [-1, 1]."""
+        if self.vae is None:
+            return unfold(latents, self.vae_scale_factor)
+        latents = latents / self.vae.config.scaling_factor
+        return self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
+
+    def controls(
+        self, noisy: torch.Tensor, t: torch.Tensor, text: torch.Tensor, face: torch.Tensor, drawing: torch.Tensor
+    ) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """Sum of what the two ControlNets add to the denoiser; it does not depend on the makeup."""
+        for controlnet in (self.content_controlnet, self.structure_controlnet):
+            check_text(controlnet, text)
+        first, first_mid = self.content_controlnet(noisy, t, text, face, return_dict=False)
+        second, second_mid = self.structure_controlnet(noisy, t, text, drawing, return_dict=False)
+        return [a + b for a, b in zip(first, second, strict=True)], first_mid + second_mid
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        image: ImageSource | Sequence[ImageSource],
+        makeup: looks.Makeup | Sequence[Any] | None = None,
+        region: str | Sequence[str] | None = None,
+        strength: float | Sequence[float] = 1.0,
+        num_inference_steps: int = 8,
+        num_images_per_prompt: int = 1,
+        eta: float = 0.0,
+        generator: torch.Generator | list[torch.Generator] | None = None,
+        latents: torch.Tensor | None = None,
+        aligned: bool = False,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: Callable | PipelineCallback | MultiPipelineCallbacks | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> MakeupOutput | tuple:
+        """Put makeup on faces, or take it off.
+
+        Args:
+            image: the photograph whose largest face is made up, or a list of them.
+            makeup: what it shall wear: a photograph of anybody who wears it, a `MakeupLook` of colours (`BARE` takes
+                all makeup off), a code of `encode_look`, a `Blend` of these, or a list with one for each face.
+            region: "lips", "eyes", "skin", or several; None for all. The rest keeps its bytes.
+            strength: 0 gives the photograph back as it is, 1 the look, up to 2 more of it; or one a face.
+            num_inference_steps: steps of the scheduler.
+            num_images_per_prompt: pictures of each face.
+            eta: of DDIM.
+            generator: one, or one a picture.
+            latents: initial noise (pictures, channels, s, s) instead of the generator's.
+            aligned: photographs are canonical frames already, (S, S, 3) uint8 of `frame_size`.
+            output_type: "pil", "np", "pt" or "latent".
+            return_dict: a `MakeupOutput` instead of a tuple.
+            callback_on_step_end: called with (pipeline, step, timestep, tensors) after each step; may change tensors.
+            callback_on_step_end_tensor_inputs: "latents".
+
+        Raises:
+            NoFaceFound: a photograph shows no face; ImageError: it cannot be used; ValueError: other arguments that
+                do not fit.
+
+        Examples:
+            >>> pipe = MakeupPipeline.from_pretrained("mini")
+            >>> pipe("face.jpg", "reference.jpg").images[0]
+            >>> pipe("face.jpg", MakeupLook.of(lips="#b0203a"), region="lips", strength=0.6).images[0]
+        """
+        if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
+            callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
+        self._check_call(output_type, callback_on_step_end_tensor_inputs)
+        regions = check_regions(region)
+        self._interrupt = False
+
+        # 1. Find the faces, and give each its look.
+        images = list(image) if isinstance(image, list | tuple) else [image]
+        wanted, strengths = looks.as_list(makeup, len(images)), looks.strengths(strength, len(images))
+        subjects = self._subjects(images, aligned)
+        copies = num_images_per_prompt
+        subjects, wanted, strengths = (
+            [one for one in rows for _ in range(copies)] for rows in (subjects, wanted, strengths)
+        )
+
+        # 2. Ask for the looks, and show the ControlNets the faces and their landmarks.
+        questions, weights = self.prepare_conditions(wanted, strengths, aligned)
+        faces, drawings = self.prepare_pictures(subjects)
+        text = self.empty_text(len(subjects))
+
+        # 3. Denoise.
+        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
+        latents = self.prepare_latents(len(subjects), generator, latents)
+        step_kwargs = self._step_kwargs(eta, generator)
+        times = self.scheduler.timesteps
+        self._num_timesteps = len(times)
+        with self.progress_bar(total=num_inference_steps) as progress_bar:
+            for i, t in enumerate(times):
+                if self.interrupt:
+                    continue
+                noisy = self.scheduler.scale_model_input(latents, t)
+                down, middle = self.controls(noisy, t, text, faces, drawings)
+                predicted = torch.zeros_like(noisy)
+                for (tokens, mask), weight in zip(questions, weights, strict=True):
+                    answer = self.unet(
+                        noisy,
+                        t,
+                        tokens,
+                        encoder_attention_mask=mask,
+                        down_block_additional_residuals=down,
+                        mid_block_additional_residual=middle,
+                        return_dict=False,
+                    )[0]
+                    predicted = predicted + weight.to(answer).view(-1, 1, 1, 1) * answer
+                latents = self.scheduler.step(predicted, t, latents, **step_kwargs, return_dict=False)[0]
+                if callback_on_step_end is not None:
+                    tensors = {name: locals()[name] for name in callback_on_step_end_tensor_inputs}
+                    latents = callback_on_step_end(self, i, t, tensors).pop("latents", latents)
+                if (i + 1) % self.scheduler.order == 0:
+                    progress_bar.update()
+
+        # 4. Bring what changed back into the photographs.
+        output: Any = latents
+        masks = [mask_of(subject.masks, regions) for subject in subjects]
+        if output_type != "latent":
+            output, masks = self._pasted(subjects, latents, masks, strengths, output_type)
+        self.maybe_free_model_hooks()
+        return MakeupOutput(images=output, masks=masks) if return_dict else (output, masks)
+
+    def prepare_pictures(self, subjects: Sequence[Subject]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Frames, and drawings of their landmarks, (n, 3, S, S) in [0, 1] each."""
+        device, dtype = self._execution_device, self.unet.dtype
+        frames = np.stack([subject.frame for subject in subjects])
+        drawings = np.stack([draw_structure(subject.landmarks, self.frame_size) for subject in subjects])
+        faces, structure = (
+            torch.from_numpy(rows).movedim(-1, 1).to(device, dtype) / 255 for rows in (frames, drawings)
+        )
+        return faces, structure
+
+    @property
+    def num_timesteps(self) -> int:
+        """Of the call in progress."""
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether a callback has set `_interrupt` to skip the remaining steps."""
+        return self._interrupt
+
+    def _subjects(self, images: Sequence[ImageSource], aligned: bool) -> list[Subject]:
+        if not images:
+            raise ValueError("image: an empty list; give at least one photograph")
+        if not aligned:
+            return [open_subject(image, self.analyzer) for image in images]
+        frames = np.stack([np.asarray(image) for image in images])
+        if frames.shape[1:] != (self.frame_size, self.frame_size, 3):
+            raise ValueError(f"image: frames {frames.shape[1:]}, the model takes {self.frame_size} px")
+        return frame_subjects(frames, self.analyzer)
+
+    def _pasted(
+        self,
+        subjects: Sequence[Subject],
+        latents: torch.Tensor,
+        masks: Sequence[np.ndarray],
+        strengths: Sequence[float],
+        output_type: str,
+    ) -> tuple[list[Any], list[np.ndarray]]:
+        """Photographs with what changed, and their masks."""
+        frames = (self.decode_latents(latents).float() / 2 + 0.5).clamp(0, 1).movedim(1, -1).cpu().numpy()
+        pictures, changed = [], []
+        for subject, frame, mask, strength in zip(subjects, frames, masks, strengths, strict=True):
+            picture, where = subject.paste(frame, mask * (strength > 0))
+            pictures.append(_converted(picture, output_type))
+            changed.append(where)
+        return pictures, changed
+
+    def _check_call(self, output_type: str, callback_inputs: Sequence[str]) -> None:
+        if output_type not in ("pil", "np", "pt", "latent"):
+            raise ValueError(f"output_type {output_type!r}: expected pil, np, pt or latent")
+        unknown = sorted(set(callback_inputs) - set(self._callback_tensor_inputs))
+        if unknown:
+            raise ValueError(
+                f"callback_on_step_end_tensor_inputs {unknown}: permitted are {self._callback_tensor_inputs}"
+            )
+
+    def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
+        accepted = inspect.signature(self.scheduler.step).parameters
+        return {name: x for name, x in {"eta": eta, "generator": generator}.items() if name in accepted}
+
+
+def _converted(picture: np.ndarray, output_type: str) -> Any:
+    if output_type == "np":
+        return picture
+    if output_type == "pt":
+        return torch.from_numpy(picture).movedim(-1, 0)
+    return Image.fromarray((picture * 255).round().astype(np.uint8))

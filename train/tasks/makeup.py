@@ -1,0 +1,396 @@
+"""The makeup model of `mini`: denoiser, two ControlNets, image encoder, adapter and encoder of looks, in pixel space.
+
+Trained on rendered pairs, after Stable-Makeup (arXiv:2403.07764), with two changes. The condition is dropped, and a
+dropped one means "leave the face as it is": guidance then is the strength of makeup, and 0 gives the face back. And the
+look comes as a photograph, as a code or as colours, so that one denoiser takes them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel, DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
+from torch import nn
+from torch.nn import functional
+from transformers import CLIPImageProcessorPil
+
+from faces.alignment import crop_face_tensor
+from pipelines.makeup.attention import install_makeup_attention
+from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder, cut
+from pipelines.makeup.pipeline import MakeupPipeline
+from pipelines.makeup.pixels import fold, unfold
+from pipelines.makeup.structure import draw_structure
+from pipelines.portrait.encoder import FaceEncoder
+from train.data.heads import CARD
+from train.data.makeup import MakeupPairs
+from train.draws import Draws
+from train.grid import save_grid, to_uint8
+from train.losses import target
+from train.tasks import Task
+
+_TIMESTEPS = 1000
+_CHANGED = 0.08
+"Difference of a pixel, of 2, from which it counts as wholly made up."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MakeupConfig:
+    """Data, shapes and losses of the makeup model."""
+
+    kind: ClassVar[str] = "makeup"
+    shards: Path = Path("data/makeup")
+    heldout: Path = Path("data/makeup-dev")
+    start: Path | None = None
+    "Folder of an exported model to continue from."
+    size: int = 128
+    fold: int = 2
+    "Side of the patches of pixels that become channels."
+    channels: tuple[int, ...] = (48, 48, 64)
+    token_dim: int = 64
+    encoder_layers: int = 4
+    encoder_stem: tuple[int, ...] = (24, 48)
+    encoder_size: int = 96
+    code_dim: int = 64
+    lengths: tuple[int, ...] = (16, 64)
+    bare_share: float = 0.5
+    "Share of sources that are bare; the others wear another look."
+    keep_share: float = 0.1
+    "Share of samples without a look, whose target is the source."
+    code_share: float = 0.15
+    "Share of samples whose look is a code read off the reference."
+    colours_share: float = 0.15
+    "Share of samples whose look is given as colours."
+    coarse_steps: int = 1500
+    "Steps in which codes open from their shortest length to their whole."
+    makeup_weight: float = 6.0
+    "Added to the weight of a pixel that makeup changes."
+    contrast_weight: float = 0.05
+    vector_weight: float = 0.5
+    leak_weight: float = 0.05
+    "Of the correlation of codes with who wears the look."
+    temperature: float = 0.1
+
+
+class MakeupTask(Task):
+    """Trains all parts of a `MakeupPipeline`."""
+
+    Config = MakeupConfig
+    card = CARD
+
+    def __init__(self, config: MakeupConfig) -> None:
+        super().__init__(config)
+        self.scheduler = DPMSolverMultistepScheduler(
+            num_train_timesteps=_TIMESTEPS,
+            beta_schedule="squaredcos_cap_v2",
+            prediction_type="sample",
+            timestep_spacing="trailing",
+        )
+        self.signal = self.scheduler.alphas_cumprod
+        self.device = torch.device("cpu")
+        self.images = torch.empty(0)
+
+    def build(self) -> nn.Module:
+        """Return everything that a pipeline holds."""
+        config = self.config
+        if config.start:
+            return self._installed(nn.ModuleDict(dict(_loaded(config.start))))
+        channels, side = 3 * config.fold**2, config.size // config.fold
+        shape: dict[str, Any] = {
+            "in_channels": channels,
+            "block_out_channels": config.channels,
+            "layers_per_block": 1,
+            "cross_attention_dim": 32,
+            "attention_head_dim": tuple(width // 16 for width in config.channels),
+            "norm_num_groups": 16,
+        }
+        deep = len(config.channels) - 1
+        unet = UNet2DConditionModel(
+            sample_size=side,
+            out_channels=channels,
+            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deep,
+            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",),
+            **shape,
+        )
+        controlnets = [
+            ControlNetModel(
+                down_block_types=("DownBlock2D",) * (deep + 1),
+                mid_block_type="UNetMidBlock2D",
+                conditioning_embedding_out_channels=(16, 32, 64, 128)[: config.fold.bit_length()],
+                **shape,
+            )
+            for _ in range(2)
+        ]
+        dim = config.token_dim
+        encoder = FaceEncoder(
+            image_size=config.encoder_size,
+            hidden_size=dim,
+            num_hidden_layers=config.encoder_layers,
+            num_attention_heads=dim // 16,
+            projection_dim=8,
+            stem_widths=config.encoder_stem,
+        )
+        parts = {
+            "unet": unet,
+            "content_controlnet": controlnets[0],
+            "structure_controlnet": controlnets[1],
+            "image_encoder": encoder,
+            "adapter": MakeupAdapter.for_unet(unet, token_dim=dim, heads=4, head_dim=dim // 4, framing="face"),
+            "makeup_encoder": MakeupEncoder(
+                state_dim=dim, token_dim=dim, code_dim=config.code_dim, lengths=config.lengths, hidden=2 * dim, heads=4
+            ),
+        }
+        return self._installed(nn.ModuleDict(parts))
+
+    @staticmethod
+    def _installed(model: nn.ModuleDict) -> nn.ModuleDict:
+        if not torch.accelerator.is_available():
+            # Plain products in the other layers too; see `pipelines.portrait.attention.attend`.
+            model["unet"].set_attn_processor(AttnProcessor())  # type: ignore[operator]
+        install_makeup_attention(model["unet"], model["adapter"].attention)  # type: ignore[arg-type]
+        return model
+
+    def place(self, device: torch.device) -> None:
+        """Remember where pictures go."""
+        self.device = device
+
+    def dataset(self) -> MakeupPairs:
+        """Return the pairs; all pictures lie on the device, which then cuts and mixes them itself."""
+        pairs = MakeupPairs(self.config.shards)
+        self.images = torch.from_numpy(np.asarray(pairs.heads.image)).to(self.device)
+        return pairs
+
+    def sample(self, dataset: MakeupPairs, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        """A target, the same face in other makeup, two other people who wear the target's look."""
+        landmarks = np.array(dataset.heads.landmarks[index])
+        landmarks = landmarks + rng.normal(0, 0.6, landmarks.shape) * rng.random()
+        references = np.array([dataset.reference(index, rng) for _ in range(2)])
+        return {
+            "target": index,
+            "source": dataset.source(index, rng, self.config.bare_share),
+            "references": references,
+            "wearers": dataset.bare[references],
+            "structure": draw_structure(landmarks, self.config.size),
+            "vector": dataset.vectors[index],
+            "style": int(dataset.style[index]),
+        }
+
+    def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
+        """Error of the estimate of the target, and what makes codes of looks."""
+        config = self.config
+        goal, source = (_pixels(self.images[batch[name]]) for name in ("target", "source"))
+        first, second = (self._seen(self.images[batch["references"][:, k]]) for k in range(2))
+        structure = batch["structure"].movedim(-1, 1).float() / 255
+        kind = draws.uniform()
+        keep = (kind < config.keep_share).view(-1, 1, 1, 1)
+        goal = torch.where(keep, source, goal)
+        mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
+        goal, source, structure = (torch.where(mirror, x.flip(-1), x) for x in (goal, source, structure))
+
+        seen = torch.cat([torch.where(keep, torch.zeros_like(first), first), second])
+        states = model["image_encoder"](seen, output_hidden_states=True).hidden_states
+        encoder = model["makeup_encoder"]
+        codes, told = encoder(states), encoder.encode_vectors(batch["vector"].float())
+        photo = model["adapter"]([x[: len(goal)] for x in states])
+        opened = self._opened(draws.step)
+        of_code, of_colours = (encoder.tokens(cut(x, opened)) for x in (codes[: len(goal)], told))
+        tokens, mask = self._chosen(photo, of_code, of_colours, kind)
+        error = self._error(model, goal, source, structure, tokens, mask, draws)
+
+        known = torch.cat([~keep.flatten(), torch.ones(2 * len(goal), dtype=torch.bool, device=goal.device)])
+        everything = torch.cat([codes, told])
+        vectors = (encoder.to_vector(everything).float() - batch["vector"].float().repeat(3, 1)).square()
+        vector = vectors.mean(dim=1)[known].mean()
+        contrast = self._contrast(everything[known], batch["style"].repeat(3)[known], opened)
+        leak = self._leak(codes[len(goal) :] - told, batch["wearers"][:, 1])
+        total = error + config.vector_weight * vector + config.contrast_weight * contrast
+        total = total + config.leak_weight * leak
+        parts = {"error": error, "vector": vector, "contrast": contrast, "leak": leak}
+        return total, {name: value.detach() for name, value in parts.items()}
+
+    def _opened(self, step: int) -> int:
+        """How many numbers of a code are used: from the shortest length to all, then any of the lengths."""
+        short, whole = self.config.lengths[0], self.config.code_dim
+        if step < self.config.coarse_steps:
+            return short + round((whole - short) * step / self.config.coarse_steps)
+        return self.config.lengths[step % len(self.config.lengths)] if step % 4 == 0 else whole
+
+    def _chosen(self, photo, code, colours, kind) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens of a photograph, a code or colours, by `kind`; the shorter ones padded, with a mask."""
+        config = self.config
+        by_code = (kind >= config.keep_share) & (kind < config.keep_share + config.code_share)
+        by_colours = (kind >= config.keep_share + config.code_share) & (
+            kind < config.keep_share + config.code_share + config.colours_share
+        )
+        short = torch.where(by_code.view(-1, 1, 1), code, colours)
+        few = by_code | by_colours
+        padded = functional.pad(short, (0, 0, 0, photo.shape[1] - short.shape[1]))
+        tokens = torch.where(few.view(-1, 1, 1), padded.to(photo.dtype), photo)
+        places = torch.arange(photo.shape[1], device=photo.device)[None]
+        return tokens, (places < short.shape[1]) | ~few[:, None]
+
+    def _error(self, model, goal, source, structure, tokens, mask, draws) -> torch.Tensor:
+        """Absolute error of the estimate of the target, in pixels, more where makeup differs and where face is."""
+        clean = fold(goal, self.config.fold)
+        # Drawn on the device: a generator for each sample would take longer than the step.
+        noise = torch.randn_like(clean)
+        timesteps = draws.integers(0, _TIMESTEPS)
+        level = self.signal.to(clean.device)[timesteps].view(-1, 1, 1, 1)
+        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
+        estimate = unfold(self._denoise(model, noisy, timesteps, source / 2 + 0.5, structure, tokens, mask), self.config.fold)
+        changed = ((goal - source).abs().mean(dim=1, keepdim=True) / _CHANGED).clamp(max=1)
+        weight = 1 + self.config.makeup_weight * changed
+        missed = ((estimate.float() - goal).square() + 1e-4).sqrt() * weight
+        return missed.mean() / weight.mean()
+
+    @staticmethod
+    def _denoise(model, noisy, timesteps, face, structure, tokens, mask) -> torch.Tensor:
+        text = noisy.new_zeros(len(noisy), 1, model["unet"].config.cross_attention_dim)
+        first, first_mid = model["content_controlnet"](noisy, timesteps, text, face, return_dict=False)
+        second, second_mid = model["structure_controlnet"](noisy, timesteps, text, structure, return_dict=False)
+        return model["unet"](
+            noisy,
+            timesteps,
+            tokens,
+            encoder_attention_mask=mask,
+            down_block_additional_residuals=[a + b for a, b in zip(first, second, strict=True)],
+            mid_block_additional_residual=first_mid + second_mid,
+        ).sample
+
+    def _contrast(self, codes: torch.Tensor, style: torch.Tensor, opened: int) -> torch.Tensor:
+        """Cross-entropy of finding a code of the same look among those of other looks, at the opened length.
+
+        Khosla et al. 2020, "Supervised Contrastive Learning", equation 2.
+        """
+        codes = cut(codes.float(), opened)
+        scores = codes @ codes.T / self.config.temperature
+        itself = torch.eye(len(codes), dtype=torch.bool, device=codes.device)
+        scores = scores.masked_fill(itself, -1e4)
+        same = (style[:, None] == style[None]) & ~itself
+        likely = scores.log_softmax(dim=1)
+        return -((likely * same).sum(1) / same.sum(1).clamp(min=1)).mean()
+
+    def _leak(self, residual: torch.Tensor, wearers: torch.Tensor) -> torch.Tensor:
+        """Mean squared correlation of what codes have beyond their look with what their wearers look like bare."""
+        grid = functional.adaptive_avg_pool2d(_pixels(self.images[wearers]), 4).flatten(1)
+        a, b = (_standardised(x.float()) for x in (residual, grid))
+        return (a.T @ b / len(a)).square().mean() * len(a)
+
+    def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
+        """What is left of the difference to the true picture, and how often codes find their look; a sheet."""
+        pairs = MakeupPairs(self.config.heldout)
+        rng = np.random.default_rng(0)
+        targets = np.flatnonzero(~pairs.is_bare)
+        targets = targets[:: max(1, len(targets) // 48)][:48]
+        bare = np.array([int(pairs.bare[index]) for index in targets])
+        references = np.array([pairs.reference(int(index), rng) for index in targets])
+        image, landmarks = pairs.heads.image, pairs.heads.landmarks
+        device = next(model.parameters()).device
+        put = [image[bare], image[targets], self._edited(model, image[bare], landmarks[bare], image[references], device)]
+        removed = np.array([pairs.reference(int(index), rng) for index in bare])
+        off = [image[targets], image[bare], self._edited(model, image[targets], landmarks[targets], image[removed], device)]
+        count = slice(0, 12)
+        save_grid(folder / f"step-{step:08d}.png", [image[bare][count], image[references][count], put[2][count], image[targets][count], off[2][count]])
+        return {"left": _left(*put), "left_removal": _left(*off), "found": self._found(model, pairs, device)}
+
+    @torch.no_grad()
+    def _edited(self, model, sources, landmarks, references, device, steps: int = 8) -> np.ndarray:
+        """Draw (n, s, s, 3) uint8 with the looks of references."""
+        size = self.config.size
+        structure = np.stack([draw_structure(points, size) for points in landmarks])
+        structure = torch.from_numpy(structure).to(device).movedim(-1, 1).float() / 255
+        face = _pixels(torch.from_numpy(np.asarray(sources)).to(device)) / 2 + 0.5
+        seen = self._crop(_pixels(torch.from_numpy(np.asarray(references)).to(device)))
+        tokens = model["adapter"](model["image_encoder"](seen, output_hidden_states=True).hidden_states)
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        scheduler.set_timesteps(steps)
+        channels, side = 3 * self.config.fold**2, size // self.config.fold
+        latents = torch.randn(len(face), channels, side, side, generator=torch.Generator().manual_seed(5)).to(device)
+        for t in scheduler.timesteps:
+            answer = self._denoise(model, latents, t.to(device), face, structure, tokens, None)
+            latents = scheduler.step(answer, t, latents).prev_sample
+        return to_uint8(unfold(latents, self.config.fold))
+
+    @torch.no_grad()
+    def _found(self, model: Any, pairs: MakeupPairs, device: torch.device) -> float:
+        """Share of made-up pictures whose nearest code on another person is of the same look."""
+        rows = np.flatnonzero(~pairs.is_bare)
+        seen = self._crop(_pixels(torch.from_numpy(np.asarray(pairs.heads.image[rows])).to(device)))
+        codes = torch.cat(
+            [
+                model["makeup_encoder"](model["image_encoder"](part, output_hidden_states=True).hidden_states)
+                for part in seen.split(128)
+            ]
+        )
+        scores = (codes @ codes.T).float().cpu()
+        person, style = (torch.from_numpy(x[rows]) for x in (pairs.heads.identity, pairs.style))
+        nearest = scores.masked_fill(person[:, None] == person[None], -2).argmax(1)
+        return float((style[nearest] == style).float().mean())
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
+        """References as the image encoder sees them: a little moved, mirrored or not, with noise."""
+        pictures = _pixels(images)
+        count, device = len(pictures), pictures.device
+        scale = torch.exp(0.04 * torch.randn(count, device=device))
+        turn = 0.08 * torch.randn(count, device=device)
+        side = torch.where(torch.rand(count, device=device) < 0.5, -1.0, 1.0)
+        shift = 0.02 * torch.randn(count, 2, device=device)
+        across = torch.stack([side * scale * turn.cos(), -scale * turn.sin(), shift[:, 0]], dim=1)
+        down = torch.stack([side * scale * turn.sin(), scale * turn.cos(), shift[:, 1]], dim=1)
+        places = functional.affine_grid(torch.stack([across, down], dim=1), list(pictures.shape), align_corners=False)
+        moved = functional.grid_sample(pictures, places, padding_mode="border", align_corners=False)
+        noise = 0.03 * torch.rand(count, 1, 1, 1, device=device) * torch.randn_like(moved)
+        return self._crop(moved + noise)
+
+    def _crop(self, pictures: torch.Tensor) -> torch.Tensor:
+        return crop_face_tensor(pictures, self.config.encoder_size)
+
+    def assemble(self, model: Any) -> MakeupPipeline:
+        """The whole pipeline around the trained parts."""
+        size = self.config.encoder_size
+        processor = CLIPImageProcessorPil(
+            size={"shortest_edge": size}, crop_size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3
+        )
+        parts = {name: model[name] for name in _PARTS}
+        return MakeupPipeline(vae=None, scheduler=self.scheduler, feature_extractor=processor, **parts)
+
+    def export(self, model: Any, folder: Path) -> None:
+        """Write the whole pipeline in fp16, as `from_pretrained` reads it."""
+        pipe = self.assemble(model).to(torch.float16)
+        pipe.save_pretrained(folder)
+        pipe.to(torch.float32)
+
+
+_PARTS = {
+    "unet": UNet2DConditionModel,
+    "content_controlnet": ControlNetModel,
+    "structure_controlnet": ControlNetModel,
+    "image_encoder": FaceEncoder,
+    "adapter": MakeupAdapter,
+    "makeup_encoder": MakeupEncoder,
+}
+
+
+def _loaded(folder: Path) -> dict[str, nn.Module]:
+    return {name: kind.from_pretrained(folder / name, torch_dtype=torch.float32) for name, kind in _PARTS.items()}
+
+
+def _pixels(images: torch.Tensor) -> torch.Tensor:
+    """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
+    return images.movedim(-1, 1).float() / 127.5 - 1
+
+
+def _standardised(x: torch.Tensor) -> torch.Tensor:
+    return (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-4)
+
+
+def _left(before: np.ndarray, after: np.ndarray, drawn: np.ndarray) -> float:
+    """Difference of drawn pictures to the true ones as a share of what there was to change, where that is much."""
+    before, after, drawn = (x.astype(np.float32) for x in (before, after, drawn))
+    wanted = np.abs(after - before).mean(axis=-1)
+    much = wanted > 10
+    return float((np.abs(after - drawn).mean(axis=-1) * much).sum() / (wanted * much).sum())
