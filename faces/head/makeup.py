@@ -12,7 +12,7 @@ from faces.head.renderer import HeadImage
 from faces.head.spec import MakeupLayer
 from faces.makeup import LAYERS
 
-PEOPLE_A_STYLE = 8
+PEOPLE_A_STYLE = 4
 """Consecutive people who wear the same looks in a collection with shared makeup."""
 _LIPS = (
     (0.40, 0.02, 0.05), (0.45, 0.10, 0.14), (0.22, 0.02, 0.10), (0.42, 0.12, 0.06), (0.14, 0.03, 0.02),
@@ -24,10 +24,12 @@ _BLUSH = ((0.50, 0.14, 0.13), (0.52, 0.20, 0.10), (0.38, 0.06, 0.14))
 
 
 def draw_style(rng: np.random.Generator) -> tuple[MakeupLayer, ...]:
-    """Draw a look of two layers or more; wider than what a portrait wears, odd colours included."""
+    """Draw a look of one layer or more; wider than what a portrait wears, odd colours included."""
     while True:
-        layers = [layer for layer in (_lips(rng), _shadow(rng), _liner(rng), _blush(rng)) if layer is not None]
-        if len(layers) >= 2:
+        layers = [
+            layer for layer in (_lips(rng), _shadow(rng), _liner(rng), _blush(rng)) if layer is not None
+        ]
+        if layers:
             return tuple(layers)
 
 
@@ -37,7 +39,9 @@ def alpha_maps(image: HeadImage, regions: Regions, layers: tuple[MakeupLayer, ..
     The same curve as in the shader of the renderer.
     """
     places = (image.uv * regions.makeup.shape[0] - 0.5).astype(np.float32)
-    paint = cv2.remap(regions.makeup, places[..., 0], places[..., 1], cv2.INTER_LINEAR).astype(np.float32) / 255
+    paint = (
+        cv2.remap(regions.makeup, places[..., 0], places[..., 1], cv2.INTER_LINEAR).astype(np.float32) / 255
+    )
     alpha = np.zeros(paint.shape, np.float32)
     for layer in layers:
         slot = LAYERS.index(layer.region)
@@ -84,5 +88,8 @@ def _any_colour(rng: np.random.Generator, low: float, high: float) -> np.ndarray
 def _layer(region: str, colour: np.ndarray, alpha: float, extent: float) -> MakeupLayer:
     red, green, blue = (round(float(value), 4) for value in np.clip(colour, 0, 1))
     return MakeupLayer(
-        region=region, colour=(red, green, blue), alpha=round(alpha, 3), extent=round(extent, 3)  # type: ignore[arg-type]
+        region=region,
+        colour=(red, green, blue),
+        alpha=round(alpha, 3),
+        extent=round(extent, 3),  # type: ignore[arg-type]
     )

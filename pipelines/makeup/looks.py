@@ -25,7 +25,9 @@ class Blend:
     def __post_init__(self) -> None:
         """Refuse shares that do not fit."""
         if not self.looks or len(self.looks) != len(self.shares):
-            raise ValueError(f"blend: {len(self.looks)} looks and {len(self.shares)} shares, expected as many")
+            raise ValueError(
+                f"blend: {len(self.looks)} looks and {len(self.shares)} shares, expected as many"
+            )
         if min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-4:
             raise ValueError(f"blend: shares {self.shares}, expected numbers from 0 on that add up to 1")
         if any(isinstance(look, Blend) for look in self.looks):
@@ -78,7 +80,9 @@ def as_list(makeup: Any, count: int) -> list[Any]:
         ValueError: a list of another length, or nothing.
     """
     if makeup is None:
-        raise ValueError("makeup: missing; give a picture, a MakeupLook, a code or a Blend (BARE takes makeup off)")
+        raise ValueError(
+            "makeup: missing; give a picture, a MakeupLook, a code or a Blend (BARE takes makeup off)"
+        )
     values = [makeup] * count if is_single(makeup) else list(makeup)
     if len(values) != count:
         raise ValueError(f"makeup: {len(values)} looks for {count} faces; give one, or one for each")

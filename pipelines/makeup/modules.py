@@ -132,9 +132,7 @@ class MakeupEncoder(ModelMixin, ConfigMixin):
             nn.Linear(VECTOR_SIZE, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(),
             nn.Linear(hidden, code_dim),
         )  # fmt: skip
-        self.to_vector = nn.Sequential(
-            nn.Linear(code_dim, hidden), nn.GELU(), nn.Linear(hidden, VECTOR_SIZE)
-        )
+        self.to_vector = nn.Sequential(nn.Linear(code_dim, hidden), nn.GELU(), nn.Linear(hidden, VECTOR_SIZE))
         self.to_tokens = nn.Sequential(
             nn.Linear(code_dim, hidden), nn.GELU(), nn.Linear(hidden, num_tokens * token_dim)
         )
@@ -144,7 +142,9 @@ class MakeupEncoder(ModelMixin, ConfigMixin):
         """Codes (b, C) of length 1 of references, by the states of the image encoder."""
         tokens = self.norm(detail_states(states).to(self.norm.weight.dtype))
         queries = self.queries.expand(len(tokens), -1, -1)
-        return functional.normalize(self.to_code(self.read(queries, tokens, tokens, need_weights=False)[0]), dim=1)
+        return functional.normalize(
+            self.to_code(self.read(queries, tokens, tokens, need_weights=False)[0]), dim=1
+        )
 
     def encode_looks(self, looks: Sequence[MakeupLook]) -> torch.Tensor:
         """Codes (b, C) of looks given as colours."""

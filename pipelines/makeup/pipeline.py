@@ -184,7 +184,9 @@ class MakeupPipeline(FacePipeline):
             code = torch.as_tensor(makeup, dtype=torch.float32)[None]
             width = self._encoder().config.code_dim
             if code.shape[1] != width or not torch.isfinite(code).all() or not code.any():
-                raise ValueError(f"makeup: code {tuple(code.shape[1:])}, expected {width} finite numbers, not all 0")
+                raise ValueError(
+                    f"makeup: code {tuple(code.shape[1:])}, expected {width} finite numbers, not all 0"
+                )
             return self._code_tokens(torch.nn.functional.normalize(code, dim=1))
         frames = np.asarray(makeup)[None] if aligned else self._reference_frames([makeup])
         return self.adapter(self.reference_states(frames))
@@ -224,7 +226,9 @@ class MakeupPipeline(FacePipeline):
         if any(one != 1 for one in strength):
             questions.append([tokens_of(None)] * len(makeup))
             weights.append([1 - one for one in strength])
-        return [looks.padded(rows) for rows in questions], [torch.tensor(row, device=device) for row in weights]
+        return [looks.padded(rows) for rows in questions], [
+            torch.tensor(row, device=device) for row in weights
+        ]
 
     def prepare_latents(
         self,
@@ -259,7 +263,12 @@ class MakeupPipeline(FacePipeline):
         return self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
 
     def controls(
-        self, noisy: torch.Tensor, t: torch.Tensor, text: torch.Tensor, face: torch.Tensor, drawing: torch.Tensor
+        self,
+        noisy: torch.Tensor,
+        t: torch.Tensor,
+        text: torch.Tensor,
+        face: torch.Tensor,
+        drawing: torch.Tensor,
     ) -> tuple[list[torch.Tensor], torch.Tensor]:
         """Sum of what the two ControlNets add to the denoiser; it does not depend on the makeup."""
         for controlnet in (self.content_controlnet, self.structure_controlnet):

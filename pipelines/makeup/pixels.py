@@ -16,7 +16,9 @@ def fold_of(channels: int) -> int:
     """
     side = math.isqrt(channels // 3)
     if 3 * side**2 != channels:
-        raise ValueError(f"{channels} channels: a denoiser of pixels has 3, 12, 48, ... or needs an autoencoder")
+        raise ValueError(
+            f"{channels} channels: a denoiser of pixels has 3, 12, 48, ... or needs an autoencoder"
+        )
     return side
 
 

@@ -65,7 +65,9 @@ def _eye_outline(landmarks, eye: range, brow: range, outer: int, inner: int) -> 
     wing = landmarks[outer] + _WING * length
     raised = centre + _BROW_SHARE * (brows - centre)
     lowered = lids + 0.35 * np.linalg.norm(length) * _down(landmarks)
-    return np.concatenate([lids, raised, lowered[[0, 3, 4, 5]], wing[None], wing[None] + 0.5 * (raised[[0, -1]] - centre)])
+    return np.concatenate(
+        [lids, raised, lowered[[0, 3, 4, 5]], wing[None], wing[None] + 0.5 * (raised[[0, -1]] - centre)]
+    )
 
 
 def _down(landmarks: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import CLIPImageProcessorPil
 
+from faces import vocabulary
 from faces.alignment import crop_face_tensor
 from pipelines.makeup.attention import install_makeup_attention
 from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder, cut
@@ -30,12 +31,13 @@ from train.data.heads import CARD
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
-from train.losses import target
 from train.tasks import Task
 
 _TIMESTEPS = 1000
 _CHANGED = 0.08
 "Difference of a pixel, of 2, from which it counts as wholly made up."
+_AWAY = 0.1
+"Weight of a pixel away from the face."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +94,7 @@ class MakeupTask(Task):
         )
         self.signal = self.scheduler.alphas_cumprod
         self.device = torch.device("cpu")
-        self.images = torch.empty(0)
+        self.images = self.faces = torch.empty(0)
 
     def build(self) -> nn.Module:
         """Return everything that a pipeline holds."""
@@ -139,9 +141,16 @@ class MakeupTask(Task):
             "content_controlnet": controlnets[0],
             "structure_controlnet": controlnets[1],
             "image_encoder": encoder,
-            "adapter": MakeupAdapter.for_unet(unet, token_dim=dim, heads=4, head_dim=dim // 4, framing="face"),
+            "adapter": MakeupAdapter.for_unet(
+                unet, token_dim=dim, heads=4, head_dim=dim // 4, framing="face"
+            ),
             "makeup_encoder": MakeupEncoder(
-                state_dim=dim, token_dim=dim, code_dim=config.code_dim, lengths=config.lengths, hidden=2 * dim, heads=4
+                state_dim=dim,
+                token_dim=dim,
+                code_dim=config.code_dim,
+                lengths=config.lengths,
+                hidden=2 * dim,
+                heads=4,
             ),
         }
         return self._installed(nn.ModuleDict(parts))
@@ -161,7 +170,9 @@ class MakeupTask(Task):
     def dataset(self) -> MakeupPairs:
         """Return the pairs; all pictures lie on the device, which then cuts and mixes them itself."""
         pairs = MakeupPairs(self.config.shards)
-        self.images = torch.from_numpy(np.asarray(pairs.heads.image)).to(self.device)
+        self.images = torch.from_numpy(np.array(pairs.heads.image)).to(self.device)
+        inside = np.isin(pairs.heads.parsing, vocabulary.PARTS["face"])
+        self.faces = torch.from_numpy(inside).to(self.device)
         return pairs
 
     def sample(self, dataset: MakeupPairs, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -189,7 +200,10 @@ class MakeupTask(Task):
         keep = (kind < config.keep_share).view(-1, 1, 1, 1)
         goal = torch.where(keep, source, goal)
         mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
-        goal, source, structure = (torch.where(mirror, x.flip(-1), x) for x in (goal, source, structure))
+        face = self.faces[batch["target"]][:, None].float()
+        goal, source, structure, face = (
+            torch.where(mirror, x.flip(-1), x) for x in (goal, source, structure, face)
+        )
 
         seen = torch.cat([torch.where(keep, torch.zeros_like(first), first), second])
         states = model["image_encoder"](seen, output_hidden_states=True).hidden_states
@@ -199,7 +213,7 @@ class MakeupTask(Task):
         opened = self._opened(draws.step)
         of_code, of_colours = (encoder.tokens(cut(x, opened)) for x in (codes[: len(goal)], told))
         tokens, mask = self._chosen(photo, of_code, of_colours, kind)
-        error = self._error(model, goal, source, structure, tokens, mask, draws)
+        error = self._error(model, (goal, source, structure, face), tokens, mask, draws)
 
         known = torch.cat([~keep.flatten(), torch.ones(2 * len(goal), dtype=torch.bool, device=goal.device)])
         everything = torch.cat([codes, told])
@@ -233,17 +247,20 @@ class MakeupTask(Task):
         places = torch.arange(photo.shape[1], device=photo.device)[None]
         return tokens, (places < short.shape[1]) | ~few[:, None]
 
-    def _error(self, model, goal, source, structure, tokens, mask, draws) -> torch.Tensor:
+    def _error(self, model, pictures, tokens, mask, draws) -> torch.Tensor:
         """Absolute error of the estimate of the target, in pixels, more where makeup differs and where face is."""
+        goal, source, structure, face = pictures
         clean = fold(goal, self.config.fold)
         # Drawn on the device: a generator for each sample would take longer than the step.
         noise = torch.randn_like(clean)
         timesteps = draws.integers(0, _TIMESTEPS)
         level = self.signal.to(clean.device)[timesteps].view(-1, 1, 1, 1)
         noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
-        estimate = unfold(self._denoise(model, noisy, timesteps, source / 2 + 0.5, structure, tokens, mask), self.config.fold)
+        answer = self._denoise(model, noisy, timesteps, source / 2 + 0.5, structure, tokens, mask)
+        estimate = unfold(answer, self.config.fold)
         changed = ((goal - source).abs().mean(dim=1, keepdim=True) / _CHANGED).clamp(max=1)
-        weight = 1 + self.config.makeup_weight * changed
+        # What lies away from the face is put back from the photograph anyway.
+        weight = _AWAY + functional.max_pool2d(face, 7, 1, 3) + self.config.makeup_weight * changed
         missed = ((estimate.float() - goal).square() + 1e-4).sqrt() * weight
         return missed.mean() / weight.mean()
 
@@ -251,7 +268,9 @@ class MakeupTask(Task):
     def _denoise(model, noisy, timesteps, face, structure, tokens, mask) -> torch.Tensor:
         text = noisy.new_zeros(len(noisy), 1, model["unet"].config.cross_attention_dim)
         first, first_mid = model["content_controlnet"](noisy, timesteps, text, face, return_dict=False)
-        second, second_mid = model["structure_controlnet"](noisy, timesteps, text, structure, return_dict=False)
+        second, second_mid = model["structure_controlnet"](
+            noisy, timesteps, text, structure, return_dict=False
+        )
         return model["unet"](
             noisy,
             timesteps,
@@ -290,12 +309,19 @@ class MakeupTask(Task):
         references = np.array([pairs.reference(int(index), rng) for index in targets])
         image, landmarks = pairs.heads.image, pairs.heads.landmarks
         device = next(model.parameters()).device
-        put = [image[bare], image[targets], self._edited(model, image[bare], landmarks[bare], image[references], device)]
-        removed = np.array([pairs.reference(int(index), rng) for index in bare])
-        off = [image[targets], image[bare], self._edited(model, image[targets], landmarks[targets], image[removed], device)]
-        count = slice(0, 12)
-        save_grid(folder / f"step-{step:08d}.png", [image[bare][count], image[references][count], put[2][count], image[targets][count], off[2][count]])
-        return {"left": _left(*put), "left_removal": _left(*off), "found": self._found(model, pairs, device)}
+        taken = np.array([pairs.reference(int(index), rng) for index in bare])
+
+        def edited(sources: np.ndarray, worn: np.ndarray) -> np.ndarray:
+            return self._edited(model, image[sources], landmarks[sources], image[worn], device)
+
+        put, off = edited(bare, references), edited(targets, taken)
+        rows = [image[bare], image[references], put, image[targets], off]
+        save_grid(folder / f"step-{step:08d}.png", [row[:12] for row in rows])
+        return {
+            "left": _left(image[bare], image[targets], put),
+            "left_removal": _left(image[targets], image[bare], off),
+            "found": self._found(model, pairs, device),
+        }
 
     @torch.no_grad()
     def _edited(self, model, sources, landmarks, references, device, steps: int = 8) -> np.ndarray:
@@ -309,7 +335,9 @@ class MakeupTask(Task):
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         channels, side = 3 * self.config.fold**2, size // self.config.fold
-        latents = torch.randn(len(face), channels, side, side, generator=torch.Generator().manual_seed(5)).to(device)
+        latents = torch.randn(len(face), channels, side, side, generator=torch.Generator().manual_seed(5)).to(
+            device
+        )
         for t in scheduler.timesteps:
             answer = self._denoise(model, latents, t.to(device), face, structure, tokens, None)
             latents = scheduler.step(answer, t, latents).prev_sample
@@ -341,7 +369,9 @@ class MakeupTask(Task):
         shift = 0.02 * torch.randn(count, 2, device=device)
         across = torch.stack([side * scale * turn.cos(), -scale * turn.sin(), shift[:, 0]], dim=1)
         down = torch.stack([side * scale * turn.sin(), scale * turn.cos(), shift[:, 1]], dim=1)
-        places = functional.affine_grid(torch.stack([across, down], dim=1), list(pictures.shape), align_corners=False)
+        places = functional.affine_grid(
+            torch.stack([across, down], dim=1), list(pictures.shape), align_corners=False
+        )
         moved = functional.grid_sample(pictures, places, padding_mode="border", align_corners=False)
         noise = 0.03 * torch.rand(count, 1, 1, 1, device=device) * torch.randn_like(moved)
         return self._crop(moved + noise)
@@ -376,7 +406,9 @@ _PARTS = {
 
 
 def _loaded(folder: Path) -> dict[str, nn.Module]:
-    return {name: kind.from_pretrained(folder / name, torch_dtype=torch.float32) for name, kind in _PARTS.items()}
+    return {
+        name: kind.from_pretrained(folder / name, torch_dtype=torch.float32) for name, kind in _PARTS.items()
+    }
 
 
 def _pixels(images: torch.Tensor) -> torch.Tensor:
