@@ -46,6 +46,8 @@ class Slot:
     id: str
     prompt: str
     traits: dict[str, Any]
+    negative: str = ""
+    """What its portraits shall not show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,6 +209,7 @@ def _candidates(
                 prompt=slot.prompt,
                 condition=conditions[slot.id],
                 seed=seeds.sample_seed(rules.seed, "anchor", slot.id, attempt, number),
+                negative=slot.negative,
             )
             for slot in slots
         ]

@@ -24,6 +24,7 @@ class Order:
     prompt: str
     condition: IdentityConditioning
     seed: int
+    negative: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +74,7 @@ class Atelier:
         try:
             images = studio.make(
                 [order.prompt for order in orders],
-                "",
+                [order.negative for order in orders],
                 [order.condition for order in orders],
                 [order.seed for order in orders],
             )

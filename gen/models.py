@@ -40,3 +40,15 @@ def fingerprint(model: str) -> dict[str, str]:
     if not files:
         raise FileNotFoundError(f"model folder {root}: holds no weights (*.safetensors)")
     return {path.relative_to(root).as_posix(): atomic.sha256(path) for path in files}
+
+
+def bundled(name: str) -> dict[str, str]:
+    """Hash a further bundled model that decides on samples, under its name: name/path -> SHA-256."""
+    import weights
+
+    return within(name, str(weights.bundled(name)))
+
+
+def within(name: str, model: str) -> dict[str, str]:
+    """The same as `fingerprint`, of a further model, under a name: name/path -> SHA-256."""
+    return {f"{name}/{path}": value for path, value in fingerprint(model).items()}

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-import weights
 from faces import captions, vocabulary
 from faces.head.expression import PROTOTYPES
 from faces.head.spec import unit_columns
 from gen import axes, checks, models, seeds
 from gen.axes import Axes
 from gen.cast import Person, cast
+from gen.drawn import DrawnRecipe
 from gen.plan import PlanRow
 from gen.prior import IdentityPrior
-from gen.recipe import Recipe
 
 if TYPE_CHECKING:
     from gen.expressions import ExpressionMaker
@@ -40,7 +39,7 @@ from weaker ones on, since guidance makes them stronger."""
 _DIGITS = 4
 
 
-class ExpressionsRecipe(Recipe):
+class ExpressionsRecipe(DrawnRecipe):
     """The eight expressions by people who do not exist, each class by the same looks in the same poses."""
 
     kind: ClassVar[str] = "expressions"
@@ -53,11 +52,7 @@ class ExpressionsRecipe(Recipe):
     pictures_per_identity: int = Field(default=4, ge=1, le=10_000)
     """Most pictures of one identity; 1, 2, 4 and 8 give all identities as many, each in another expression."""
     attempts: int = Field(default=3, ge=1, le=10)
-    steps: int = Field(default=20, ge=1, le=1000)
     guidance: float = Field(default=2.0, ge=1, le=30)
-    guidance_rescale: float = Field(default=0.7, ge=0, le=1)
-    """Against overexposure."""
-    identity_scale: float = Field(default=1.0, ge=0, le=2)
     unit_scale: float = Field(default=0.5, ge=0, le=2)
     """Strength of the action units."""
     semantic_scale: float = Field(default=0.0, ge=0, le=100)
@@ -69,9 +64,6 @@ class ExpressionsRecipe(Recipe):
     """Balanced jointly with the expression: axis -> values, or values with weights."""
     further_axes: Axes = FURTHER_AXES
     """Balanced as well, but not in every combination with the others."""
-    words: str = Field(default="", max_length=200)
-    """Free words that follow every prompt. Captions leave them out: nothing proves them."""
-    negative_prompt: str = Field(default="", max_length=200)
     thresholds: checks.ExpressionThresholds = checks.ExpressionThresholds()
     annotate: bool = True
     """Check labels; otherwise every picture is taken for what it was intended to show."""
@@ -82,12 +74,6 @@ class ExpressionsRecipe(Recipe):
     @classmethod
     def _weigh(cls, given: Any) -> Any:
         return axes.canonical(axes.weighted(given))
-
-    @field_validator("words", "negative_prompt")
-    @classmethod
-    def _adults_only(cls, text: str) -> str:
-        captions.refuse_minors(text)
-        return text
 
     @model_validator(mode="after")
     def _known_values(self) -> ExpressionsRecipe:
@@ -143,8 +129,7 @@ class ExpressionsRecipe(Recipe):
 
     def models(self) -> dict[str, str]:
         """Hash the files of the model, and those of the analysis, which decides on labels."""
-        reader = models.fingerprint(str(weights.bundled("perception")))
-        return {**super().models(), **{f"perception/{name}": value for name, value in reader.items()}}
+        return super().models() | models.bundled("perception")
 
     def maker(self, out: Path) -> ExpressionMaker:
         """Load the pipeline and the readers in a worker."""
@@ -166,13 +151,7 @@ class ExpressionsRecipe(Recipe):
         """Load the pipeline with the settings of the recipe."""
         from gen.expressions import load_studio
 
-        return load_studio(
-            self.model,
-            steps=self.steps,
-            guidance=self.guidance,
-            guidance_rescale=self.guidance_rescale,
-            identity_scale=self.identity_scale,
-        )
+        return load_studio(self.model, **self.drawing)
 
     def labeller(self, studio: Studio) -> Labeller:
         """Load what decides labels."""
@@ -182,13 +161,12 @@ class ExpressionsRecipe(Recipe):
 
     def _row(self, person: Person, variant: int, looks: dict[str, Any]) -> PlanRow:
         name = f"{person.id}_{variant:05d}"
-        prompt = captions.prompt(**looks)
         return PlanRow(
             id=name,
             identity_id=person.id,
             variant=variant,
             seed=seeds.sample_seed(self.seed, name),
-            prompt=f"{prompt}, {self.words}" if self.words else prompt,
+            prompt=self.prompt(looks),
             negative_prompt=self.negative_prompt,
             requested=looks,
             action_units=display(looks["expression"], seeds.stream(self.seed, name, "units")),
