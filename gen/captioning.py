@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from faces import caption_parser, captions, facs, vocabulary
+from faces.makeup import LAYERS
 from gen.record import AXES
 
 _BETWEEN = ". "
@@ -48,6 +49,9 @@ def contradictions(record: Mapping[str, Any]) -> list[str]:
         for name in AXES
         if said.get(name) != wanted[name]
     ]
+    worn = tuple(layer for layer in LAYERS if record[f"{layer}_colour"] is not None)
+    if tuple(said.get("makeup", ())) != worn:
+        wrong.append(f"makeup is {worn}, the caption says {said.get('makeup')}")
     return wrong + _wrong_units(record, bounds)
 
 

@@ -48,6 +48,18 @@ class ExpressionThresholds(PictureThresholds):
     """Least quality of the picture as the analyzer reads it; 0 measures without rejecting."""
 
 
+class MakeupThresholds(Thresholds):
+    """Limits where pictures are pairs, bare and made up."""
+
+    makeup: float = Field(default=0.5, ge=0, le=1)
+    """Largest probability that a bare picture wears makeup; 1 measures without rejecting."""
+    drift: float = Field(default=0.01, ge=0)
+    """Largest mean distance of the landmarks of a made-up picture from those of its bare one, as a share of the
+    distance of the outer eye corners."""
+    outside: float = Field(default=2 / 255, ge=0, le=1)
+    """Largest difference of a made-up picture from its bare one where no region of the face is."""
+
+
 Check = Callable[[dict[str, Any], PictureThresholds], str | None]
 
 
@@ -186,11 +198,36 @@ def _label(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
     )
 
 
+def _bare(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
+    value = measured.get("makeup")
+    if value is None or not isinstance(limits, MakeupThresholds) or value <= limits.makeup:
+        return None
+    return f"wears makeup with probability {value:.2f}, at most {limits.makeup:g} permitted"
+
+
+def _drift(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
+    value = measured.get("landmark_drift")
+    if value is None or not isinstance(limits, MakeupThresholds) or value <= limits.drift:
+        return None
+    return f"landmarks moved by {value:.4f} of the distance of the eyes, at most {limits.drift:g} permitted"
+
+
+def _outside(measured: dict[str, Any], limits: PictureThresholds) -> str | None:
+    value = measured.get("outside_difference")
+    if value is None or not isinstance(limits, MakeupThresholds) or value <= limits.outside:
+        return None
+    return f"changed by {value * 255:.0f}/255 away from the face, at most {limits.outside * 255:.3g}/255 permitted"
+
+
 CASCADE: dict[str, Check] = {
     "contrast": _contrast, "one face": _one_face, "face size": _size, "sharpness": _sharpness,
     "quality": _quality, "identity": _identity, "other identity": _other, "label": _label,
+    "bare": _bare, "landmarks": _drift, "outside": _outside,
 }  # fmt: skip
 """Checks in their order; the cheap ones first."""
 PICTURE_STAGES = ("contrast", "one face", "face size", "sharpness")
 IDENTITY_STAGES = ("identity", "other identity")
 EXPRESSION_STAGES = ("quality", "label")
+MAKEUP_STAGES = ("bare", "landmarks", "outside")
+PAIR = "pair"
+"""Stage of pictures that were not made, because what they would have been painted on was turned down."""

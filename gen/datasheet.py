@@ -42,7 +42,7 @@ def markdown(overview: Overview) -> str:
         _motivation(),
         _composition(overview),
         _process(overview),
-        _consent(),
+        _consent(overview),
         _axes(overview),
         *filter(None, [recipe.notes()]),
         _uses(),
@@ -134,14 +134,15 @@ def _process(overview: Overview) -> str:
     ).rstrip()
 
 
-def _consent() -> str:
+def _consent(overview: Overview) -> str:
+    kinds = sorted({record["digital_source_type"] for record in overview.records}, reverse=True)
+    source = " or ".join(f"`{kind}`" for kind in kinds or ["trainedAlgorithmicMedia"])
     return (
         "## People, consent and age\n\n"
         "- Depicted people: none. Consent status: not applicable, no real person is shown.\n"
         f"- Age floor: prompts ask for adults of {vocabulary.MINIMUM_AGE} or more only; words and ages "
         "below are refused.\n"
-        "- Every file says that it is synthetic (IPTC digital source type `trainedAlgorithmicMedia` in the "
-        "XMP packet)."
+        f"- Every file says that it is synthetic (IPTC digital source type {source} in the XMP packet)."
     )
 
 

@@ -17,7 +17,7 @@ from gen import anchors, checks, duplicates, shards, waterfall
 from gen.axes import ordered
 from gen.duplicates import Duplicate
 from gen.plan import Plan
-from gen.record import AXES
+from gen.record import AXES, column
 from gen.writers import WRITERS
 
 
@@ -40,7 +40,8 @@ class Overview:
         def pictures() -> Iterable[tuple[str, np.ndarray]]:
             for entry in WRITERS[plan.recipe.format].read(out / "data", plan.recipe.name):
                 records.append(entry.record)
-                yield entry.key, decode(entry.png)
+                if entry.record["role"] != "makeup":  # it repeats its bare picture, and shall
+                    yield entry.key, decode(entry.png)
 
         found = list(duplicates.find(pictures()))
         people = anchors.load(out).values() if (out / anchors.FOLDER).is_dir() else ()
@@ -53,8 +54,8 @@ class Overview:
     def axes(self) -> dict[str, dict[str, int]]:
         """Axis -> value -> kept samples, for the axes that the recipe asked for."""
         found = {}
-        for name in AXES:
-            values = [record[f"requested_{name}"] for record in self.records]
+        for name in (*AXES, "style_id"):
+            values = [record[column(name)] for record in self.records]
             if any(value is not None for value in values):
                 present = sorted({value for value in values if value is not None}, key=str)
                 planned = {row.requested.get(name) for row in self.plan.rows} - {None}
@@ -87,9 +88,9 @@ class Overview:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The recipe as it is shown: the model by its name, not by a place on the machine that made the set."""
+        """The recipe as it is shown: models by their names, not by places on the machine that made the set."""
         settings = self.plan.recipe.settings()
-        return {**settings, "model": Path(settings["model"]).name}
+        return settings | {name: Path(settings[name]).name for name in self.plan.recipe.places}
 
     @property
     def identities(self) -> int:

@@ -35,10 +35,12 @@ class PlanRow:
     prompt: str
     negative_prompt: str = ""
     requested: dict[str, Any] = dataclasses.field(default_factory=dict)
-    """Axis name -> the value asked for."""
+    """Axis name -> the value asked for; `style_id` as well where the picture wears a style."""
     action_units: dict[str, float] = dataclasses.field(default_factory=dict)
     """Intensity asked for of each of `vocabulary.UNIT_COLUMNS`; empty where nothing was asked of them."""
     attempt: int = 0
+    role: str = "image"
+    """What the picture is to the others of its identity: "bare" or "makeup" where they are pairs."""
 
     def __post_init__(self) -> None:
         if not self.id or not all(letter.isalnum() or letter in "_-" for letter in self.id):
@@ -152,7 +154,11 @@ class Plan:
     def _difference(self, found: dict[str, Any]) -> str:
         """Name what differs from another plan's summary."""
         theirs, ours = found.get("settings", {}), self.recipe.settings()
-        keys = [key for key in sorted({*theirs, *ours} - {"model"}) if theirs.get(key) != ours.get(key)]
+        keys = [
+            key
+            for key in sorted({*theirs, *ours} - {*self.recipe.places})
+            if theirs.get(key) != ours.get(key)
+        ]
         changed = [f"{key} {_short(theirs.get(key))} there, {_short(ours.get(key))} now" for key in keys]
         if found.get("models") != self.models:
             changed.append("the files of the model")

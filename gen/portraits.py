@@ -22,6 +22,7 @@ from pipelines.portrait.references import Reference
 if TYPE_CHECKING:
     from faces.analysis import FaceAnalysis, FaceAnalyzer
     from gen.anchors import Anchor
+    from pipelines.face_pipeline import FacePipeline
     from pipelines.portrait.pipeline import PortraitPipeline
 
 DIGITS = 6
@@ -195,6 +196,33 @@ class Studio:
         return vector / np.linalg.norm(vector)
 
 
+class Gallery:
+    """The references of all identities of a dataset, to compare pictures with."""
+
+    def __init__(self, anchors: Mapping[str, Anchor]):
+        self.positions = {name: index for index, name in enumerate(anchors)}
+        self.embeddings = np.stack([anchor.embedding for anchor in anchors.values()])
+
+    def compare(
+        self, identity_id: str, embedding: np.ndarray | None, own: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """Measure how like its own reference and how like the nearest other one a picture is.
+
+        Args:
+            identity_id: who it shall show.
+            embedding: of the picture, of length 1; None where it has none, and nothing is measured.
+            own: another reference of the identity, of length 1, than that of the gallery.
+        """
+        if embedding is None:
+            return {}
+        cosines, place = self.embeddings @ embedding, self.positions[identity_id]
+        likeness = cosines[place] if own is None else own @ embedding
+        found = {"id_sim_to_ref": float(likeness)}
+        if len(cosines) > 1:
+            found["id_sim_to_other"] = float(np.delete(cosines, place).max())
+        return rounded(found)
+
+
 class PortraitMaker:
     """Makes the planned pictures of known identities."""
 
@@ -202,8 +230,7 @@ class PortraitMaker:
         self.studio = studio
         self.anchors = anchors
         self.limits = limits
-        self.positions = {name: index for index, name in enumerate(anchors)}
-        self.embeddings = np.stack([anchor.embedding for anchor in anchors.values()])
+        self.gallery = Gallery(anchors)
         self.condition = functools.lru_cache(maxsize=256)(self._condition)
         self.facts = facts(studio)
 
@@ -225,13 +252,7 @@ class PortraitMaker:
         if not np.isfinite(image).all():
             return Sample(row=row, rejected_by="error", reason=NOT_FINITE, failed=True)
         look = self.studio.look(image)
-        measured = dict(look.measured)
-        if look.embedding is not None:
-            cosines = self.embeddings @ look.embedding
-            own = self.positions[row.identity_id]
-            measured["id_sim_to_ref"] = round(float(cosines[own]), DIGITS)
-            if len(cosines) > 1:
-                measured["id_sim_to_other"] = round(float(np.delete(cosines, own).max()), DIGITS)
+        measured = look.measured | self.gallery.compare(row.identity_id, look.embedding)
         rejected_by, reason = checks.verdict(measured, self.limits)
         return Sample(
             row=row,
@@ -251,18 +272,24 @@ def _reference(image: np.ndarray, face: FaceAnalysis) -> Reference:
 
 def facts(studio: Studio) -> dict[str, Any]:
     """What every row says about how it was made."""
-    pipe = studio.pipe
     return {
-        "generator": f"Mien {provenance.tool_version()} {type(pipe).__name__}",
-        "model": Path(str(pipe.config.get("_name_or_path") or "unnamed")).name,
-        "model_sha256": pipe.weights_sha256(),
-        "scheduler": type(pipe.scheduler).__name__,
-        "steps": studio.steps,
+        **made_by(studio.pipe, studio.steps),
         "guidance_scale": studio.guidance,
         "guidance_rescale": studio.guidance_rescale,
         "identity_scale": studio.identity_scale,
         "digital_source_type": "trainedAlgorithmicMedia",
         "minimum_age": vocabulary.MINIMUM_AGE,
+    }
+
+
+def made_by(pipe: FacePipeline, steps: int) -> dict[str, Any]:
+    """What a row says about the pipeline that made it."""
+    return {
+        "generator": f"Mien {provenance.tool_version()} {type(pipe).__name__}",
+        "model": Path(str(pipe.config.get("_name_or_path") or "unnamed")).name,
+        "model_sha256": pipe.weights_sha256(),
+        "scheduler": type(pipe.scheduler).__name__,
+        "steps": steps,
     }
 
 

@@ -34,6 +34,8 @@ class Recipe(BaseModel, ABC):
     """The checks that its samples go through."""
     sheet: ClassVar[str] = "identity_id"
     """The column whose values are the rows of a contact sheet."""
+    places: ClassVar[tuple[str, ...]] = ("model",)
+    """Settings that only say where a model is: its files stand for it."""
 
     seed: int = Field(default=0, ge=0)
     name: str = Field(default="train", pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")
@@ -100,10 +102,9 @@ class Recipe(BaseModel, ABC):
         """Hash the settings and the files of the model: equal digests give equal datasets.
 
         Args:
-            files: file name -> SHA-256 of the model; it stands for the `model` setting, which is only a
-            place.
+            files: file name -> SHA-256 of the model; they stand for the settings that are only `places`.
         """
-        settings = {key: value for key, value in self.settings().items() if key != "model"}
+        settings = {key: value for key, value in self.settings().items() if key not in self.places}
         text = json.dumps({"settings": settings, "version": self.version, "models": files}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from faces import provenance, vocabulary
+from faces.makeup import LAYERS
 from gen.plan import PlanItem
 from gen.sample import Sample
 
-VERSION = "2"
+VERSION = "3"
 """Of the schema below; stands in every row."""
 
 AXES: dict[str, pa.DataType] = {
@@ -30,7 +31,8 @@ MEASURED: dict[str, pa.DataType] = {
     "faces_found": pa.int64(),
     **dict.fromkeys(
         ("face_score", "face_size", "contrast", "sharpness", "yaw_deg", "roll_deg", "mouth_open", "eyes_open",
-         "id_sim_to_ref", "id_sim_to_other", "valence", "arousal", "age_years", "quality", "open_set"),
+         "id_sim_to_ref", "id_sim_to_other", "valence", "arousal", "age_years", "quality", "open_set",
+         "makeup", "landmark_drift", "outside_difference", "inside_difference"),
         pa.float64(),
     ),
 }  # fmt: skip
@@ -45,6 +47,14 @@ LABELS: dict[str, pa.DataType] = {
 }  # fmt: skip
 """The label of a picture and all that it was decided from: see `gen.labels`."""
 
+MAKEUP: dict[str, pa.DataType] = {
+    "pair_id": pa.string(), "style_id": pa.string(), "makeup_strength": pa.float64(),
+    **{f"{layer}_{part}": kind for layer in LAYERS for part, kind in
+       (("colour", pa.string()), ("opacity", pa.float64()), ("spread", pa.float64()))},
+    "source_seed": pa.int64(), "source_model_sha256": pa.string(),
+}  # fmt: skip
+"""What a face wears, and what it was painted on: see `gen.looks`."""
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()), ("identity_id", pa.string()), ("variant", pa.int64()), ("split", pa.string()),
@@ -52,7 +62,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()), ("negative_prompt", pa.string()),
         *((f"requested_{name}", kind) for name, kind in AXES.items()), ("au_requested", UNITS),
         *((f"measured_{name}", kind) for name, kind in MEASURED.items()), ("au_measured", UNITS),
-        *LABELS.items(),
+        *LABELS.items(), *MAKEUP.items(),
         ("landmarks68", pa.list_(pa.float32())), ("phash", pa.string()), ("pixels_sha256", pa.string()),
         ("sha256", pa.string()),
         ("width", pa.int64()), ("height", pa.int64()),
@@ -80,6 +90,8 @@ class Entry:
     """(68, 2) float32."""
     parsing: np.ndarray | None = None
     """(h, w) uint8."""
+    masks: np.ndarray | None = None
+    """(h, w, 3) uint8."""
 
     @property
     def key(self) -> str:
@@ -94,7 +106,9 @@ def entry(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> Entry:
     record = fields(sample, item, facts)
     png = provenance.to_png_bytes(sample.image, _provenance(record))
     record["sha256"] = hashlib.sha256(png).hexdigest()
-    return Entry(record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing)
+    return Entry(
+        record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing, masks=sample.masks
+    )
 
 
 def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, Any]:
@@ -103,12 +117,12 @@ def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, A
     record: dict[str, Any] = dict.fromkeys(SCHEMA.names)
     record |= {
         "id": row.id, "identity_id": row.identity_id, "variant": row.variant, "split": split(row.identity_id),
-        "role": "image", "seed": row.seed, "attempt": row.attempt, "caption": sample.caption or row.prompt,
+        "role": row.role, "seed": row.seed, "attempt": row.attempt, "caption": sample.caption or row.prompt,
         "prompt": row.prompt, "negative_prompt": row.negative_prompt, "recipe": item.recipe.kind, "plan": item.digest,
         "licence": item.recipe.licence, "synthetic": True, "schema_version": VERSION,
     }  # fmt: skip
-    record |= facts
-    record |= {f"requested_{name}": value for name, value in row.requested.items()}
+    record |= {**facts, **sample.facts}
+    record |= {column(name): value for name, value in row.requested.items()}
     record |= {f"measured_{name}": value for name, value in sample.measured.items() if name != "action_units"}
     record |= {"au_measured": sample.measured.get("action_units"), **sample.labels}
     if row.action_units:
@@ -124,6 +138,11 @@ def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, A
             f"recipe {item.recipe.kind}: record fields {', '.join(unknown)} are not in the schema"
         )
     return record
+
+
+def column(axis: str) -> str:
+    """Name the column of what a plan asks for: a style has its own, what words can ask for is `requested_`."""
+    return axis if axis in MAKEUP else f"requested_{axis}"
 
 
 def complete(row: dict[str, Any]) -> dict[str, Any]:
@@ -162,5 +181,6 @@ def _provenance(record: dict[str, Any]) -> provenance.Provenance:
         seed=record["seed"],
         steps=record["steps"],
         prompt_sha256=provenance.prompt_hash(record["prompt"]),
-        extra={key: record[key] for key in ("recipe", "plan", "id", "identity_id", "licence")},
+        extra={key: record[key] for key in ("recipe", "plan", "id", "identity_id", "licence")}
+        | {key: record[key] for key in ("pair_id", "style_id") if record[key] is not None},
     )

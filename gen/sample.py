@@ -22,12 +22,16 @@ class Sample:
     """What was measured on the picture, apart from what was requested."""
     labels: dict[str, Any] = field(default_factory=dict)
     """What was decided about the picture, by the names of its columns (see `gen.labels`)."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """How this picture was made, by the names of columns, where that is not what `Maker.facts` says of all."""
     caption: str = ""
     """What the picture shows, in words; the prompt where it is empty."""
     landmarks: np.ndarray | None = None
     """(68, 2) float32, pixels of the image."""
     parsing: np.ndarray | None = None
     """(h, w) uint8 ids of `faces.vocabulary.PARSING`, in the frame of the image."""
+    masks: np.ndarray | None = None
+    """(h, w, 3) uint8: weights of the regions that makeup may change (see `gen.looks`), 0 where no byte did."""
     rejected_by: str | None = None
     """The check that turned the sample down; None for a sample that is kept."""
     reason: str = ""

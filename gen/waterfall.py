@@ -9,6 +9,7 @@ from typing import Any
 
 from gen.axes import ordered
 from gen.plan import Plan
+from gen.record import column
 
 Cell = tuple[Any, ...]
 """A value for each of some axes."""
@@ -80,7 +81,7 @@ def _table(
     return Table(
         axes=axes,
         planned={cell: planned[cell] for cell in order},
-        kept=collections.Counter(tuple(record[f"requested_{name}"] for name in axes) for record in records),
+        kept=collections.Counter(tuple(record[column(name)] for name in axes) for record in records),
         lost=lost,
     )
 

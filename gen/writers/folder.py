@@ -1,6 +1,7 @@
 """Plain files after Hugging Face's ImageFolder: NAME-00000/KEY.png and NAME-00000/metadata.jsonl.
 
-Label maps lie apart, in NAME-00000.parsing/, so that ImageFolder does not take them for samples.
+Label maps lie apart, in NAME-00000.parsing/, and masks in NAME-00000.masks/, so that ImageFolder does not take them
+for samples.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from gen import atomic
 from gen.record import Entry, complete
-from gen.writers.webdataset import parsing_array, parsing_png
+from gen.writers.webdataset import masks_array, masks_png, parsing_array, parsing_png
 
 
 def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entry]) -> list[Path]:
@@ -22,9 +23,12 @@ def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entr
     files = {f"{entry.key}.png": entry.png for entry in entries}
     rows = [{"file_name": f"{entry.key}.png", **entry.record} for entry in entries]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    maps = {f"{entry.key}.png": parsing_png(entry.parsing) for entry in entries if entry.parsing is not None}
+    beside = {
+        "parsing": {f"{e.key}.png": parsing_png(e.parsing) for e in entries if e.parsing is not None},
+        "masks": {f"{e.key}.png": masks_png(e.masks) for e in entries if e.masks is not None},
+    }
     written = [_replace(data / stem, {**files, "metadata.jsonl": lines.encode()})]
-    return written + ([_replace(data / f"{stem}.parsing", maps)] if maps else [])
+    return written + [_replace(data / f"{stem}.{kind}", maps) for kind, maps in beside.items() if maps]
 
 
 def read(data: Path, name: str) -> Iterator[Entry]:
@@ -35,17 +39,20 @@ def read(data: Path, name: str) -> Iterator[Entry]:
             record = json.loads(line)
             file = record.pop("file_name")
             marks = record["landmarks68"]
-            parsing = folder.with_name(f"{folder.name}.parsing") / file
+            parsing, masks = (
+                folder.with_name(f"{folder.name}.{kind}") / file for kind in ("parsing", "masks")
+            )
             yield Entry(
                 record=complete(record),
                 png=(folder / file).read_bytes(),
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
                 parsing=parsing_array(parsing.read_bytes()) if parsing.exists() else None,
+                masks=masks_array(masks.read_bytes()) if masks.exists() else None,
             )
 
 
 def patterns(name: str) -> list[str]:
-    """Images and metadata, without the label maps."""
+    """Images and metadata, without label maps and masks."""
     return [f"data/{name}-?????/*"]
 
 

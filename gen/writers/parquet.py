@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from gen import atomic
 from gen.record import SCHEMA, Entry, complete
-from gen.writers.webdataset import parsing_array, parsing_png
+from gen.writers.webdataset import masks_array, masks_png, parsing_array, parsing_png
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -24,6 +24,9 @@ def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entr
             "parsing": None
             if entry.parsing is None
             else {"bytes": parsing_png(entry.parsing), "path": f"{entry.key}.parsing.png"},
+            "masks": None
+            if entry.masks is None
+            else {"bytes": masks_png(entry.masks), "path": f"{entry.key}.masks.png"},
             **entry.record,
         }
         for entry in entries
@@ -38,12 +41,13 @@ def read(data: Path, name: str) -> Iterator[Entry]:
     """Read all files of a name in order."""
     for path in sorted(data.glob(f"{name}-[0-9]*-of-*.parquet")):
         for row in pq.read_table(path).to_pylist():
-            marks, parsing = row["landmarks68"], row["parsing"]
+            marks, parsing, masks = row["landmarks68"], row["parsing"], row.get("masks")
             yield Entry(
                 record=complete(row),
                 png=row["image"]["bytes"],
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
                 parsing=None if parsing is None else parsing_array(parsing["bytes"]),
+                masks=None if masks is None else masks_array(masks["bytes"]),
             )
 
 
@@ -58,10 +62,12 @@ def features() -> None:
 
 
 def schema() -> pa.Schema:
-    """Columns with the note for `datasets` that two of them are pictures."""
+    """Columns with the note for `datasets` that three of them are pictures."""
     from datasets import Features, Image
 
-    plain = pa.schema([pa.field("image", _IMAGE), pa.field("parsing", _IMAGE), *SCHEMA])
+    pictures = ("image", "parsing", "masks")
+    plain = pa.schema([*(pa.field(name, _IMAGE) for name in pictures), *SCHEMA])
     features = Features.from_arrow_schema(plain)
-    features["image"], features["parsing"] = Image(), Image()
+    for name in pictures:
+        features[name] = Image()
     return plain.with_metadata(features.arrow_schema.metadata)

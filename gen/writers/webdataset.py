@@ -64,7 +64,8 @@ def features() -> Features:
     return Features(
         {
             "json": dict(Features.from_arrow_schema(SCHEMA)), "landmarks.npy": List(List(Value("float32"))),
-            "parsing.png": Image(), "png": Image(), "__key__": Value("string"), "__url__": Value("string"),
+            "masks.png": Image(), "parsing.png": Image(), "png": Image(), "__key__": Value("string"),
+            "__url__": Value("string"),
         }
     )  # fmt: skip
 
@@ -72,6 +73,17 @@ def features() -> Features:
 def parsing_png(parsing: np.ndarray) -> bytes:
     """Label map as a grey PNG."""
     return cv2.imencode(".png", parsing)[1].tobytes()
+
+
+def masks_png(masks: np.ndarray) -> bytes:
+    """Weights of three regions as the red, green and blue of a PNG."""
+    return cv2.imencode(".png", masks[..., ::-1])[1].tobytes()
+
+
+def masks_array(png: bytes) -> np.ndarray:
+    """Weights of three regions, (h, w, 3) uint8, from the red, green and blue of a PNG."""
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
+    return np.ascontiguousarray(pixels[..., ::-1])
 
 
 def parsing_array(png: bytes) -> np.ndarray:
@@ -90,15 +102,18 @@ def _members(entry: Entry) -> dict[str, bytes]:
         members["landmarks.npy"] = buffer.getvalue()
     if entry.parsing is not None:
         members["parsing.png"] = parsing_png(entry.parsing)
+    if entry.masks is not None:
+        members["masks.png"] = masks_png(entry.masks)
     return members
 
 
 def _entry(files: dict[str, bytes]) -> Entry:
     landmarks = files.get("landmarks.npy")
-    parsing = files.get("parsing.png")
+    parsing, masks = files.get("parsing.png"), files.get("masks.png")
     return Entry(
         record=complete(json.loads(files["json"])),
         png=files["png"],
         landmarks=None if landmarks is None else np.load(io.BytesIO(landmarks)),
         parsing=None if parsing is None else parsing_array(parsing),
+        masks=None if masks is None else masks_array(masks),
     )

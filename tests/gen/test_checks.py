@@ -10,6 +10,7 @@ from gen.checks import (
     CASCADE,
     EXPRESSION_STAGES,
     IDENTITY_STAGES,
+    MAKEUP_STAGES,
     PICTURE_STAGES,
     ExpressionThresholds,
     Thresholds,
@@ -110,7 +111,7 @@ def test_labelled_expressions_have_checks_of_their_own(change, check, words):
 
 def test_identities_have_no_limit_of_quality():
     assert verdict({**GOOD, "quality": 0.0}, LIMITS) == (None, "")
-    assert set(CASCADE) == {*PICTURE_STAGES, *IDENTITY_STAGES, *EXPRESSION_STAGES}
+    assert set(CASCADE) == {*PICTURE_STAGES, *IDENTITY_STAGES, *EXPRESSION_STAGES, *MAKEUP_STAGES}
 
 
 def test_a_waterfall_has_the_stages_that_there_are():

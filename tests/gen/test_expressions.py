@@ -31,7 +31,7 @@ from gen.overview import Overview, decode
 from gen.plan import Plan
 from gen.prior import IdentityPrior
 from gen.recipes.expressions import ExpressionsRecipe
-from gen.record import LABELS, SCHEMA
+from gen.record import LABELS, SCHEMA, VERSION
 from gen.shards import rejected_rows
 from gen.worker import make_batch, remake
 from gen.writers import WRITERS, convert
@@ -127,7 +127,7 @@ def test_records_hold_request_reading_and_label_apart(toy, overview):
         assert record["measured_quality"] == 0.8 and record["measured_valence"] == 0.2
         assert 18 <= record["measured_age_years"] <= 90 and record["measured_open_set"] == 0.1
         assert (record["unit_scale"], record["semantic_scale"], record["steps"]) == (0.5, 0.0, 2)
-        assert record["generator"].endswith("ExpressionPipeline") and record["schema_version"] == "2"
+        assert record["generator"].endswith("ExpressionPipeline") and record["schema_version"] == VERSION
         assert captioning.contradictions(record) == []
         assert (". " in record["caption"]) is kept and captioning.read(record["caption"])
 
