@@ -5,5 +5,8 @@ from __future__ import annotations
 from gen.recipe import Recipe
 from gen.recipes.expressions import ExpressionsRecipe
 from gen.recipes.identities import IdentitiesRecipe
+from gen.recipes.makeup import MakeupRecipe
 
-RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (IdentitiesRecipe, ExpressionsRecipe)}
+RECIPES: dict[str, type[Recipe]] = {
+    recipe.kind: recipe for recipe in (IdentitiesRecipe, ExpressionsRecipe, MakeupRecipe)
+}
