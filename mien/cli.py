@@ -5,19 +5,18 @@ Exit status: 0 when all went well, 1 when a bar failed or the input or machine i
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 import mien
 from mien import progress
 from mien.errors import OneLineErrors
+from mien.generate_commands import generate
+from mien.terminal import AsJson, Device, Model, Seed, Workers, console, print_json
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -26,22 +25,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Faces by diffusion: portraits that keep an identity, labelled datasets, and their training.",
 )
-generate = typer.Typer(no_args_is_help=True, help="Make a labelled synthetic dataset.")
 app.add_typer(generate, name="generate")
-
-console = Console(highlight=False)
-
-Seed = Annotated[int, typer.Option(min=0, help="Everything random follows from it.")]
-Model = Annotated[str, typer.Option(help='"mini" (bundled), a folder or a hub id.')]
-Device = Annotated[str | None, typer.Option(help="For example cpu; by default the best one present.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; changes no byte of the result.")]
-DatasetFolder = Annotated[Path, typer.Option(help="Folder of the dataset; a finished part is kept.")]
-RecipeFile = Annotated[Path | None, typer.Option(help="YAML file with settings instead of these options.")]
-Format = Annotated[Literal["webdataset", "folder", "parquet"], typer.Option(help="How it is written.")]
-Engine = Annotated[Literal["local", "ray"], typer.Option(help="ray: on a cluster.")]
-Shards = Annotated[str | None, typer.Option(help="Only shards FIRST:LAST, for job arrays.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Remove the dataset in the folder first.")]
 
 
 def _version(wanted: bool) -> None:
@@ -68,7 +52,7 @@ def doctor(as_json: AsJson = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json([finding.to_json() for finding in findings])
+        print_json([finding.to_json() for finding in findings])
     else:
         console.print(as_table(findings))
     if any(finding.status == "broken" for finding in findings):
@@ -196,7 +180,7 @@ def portrait(
     )
     made = make(request)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         for row in made:
             console.print(row["file"], soft_wrap=True)
@@ -248,7 +232,7 @@ def expression(
     )
     made = make(request)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         for row in made:
             console.print(row["file"], soft_wrap=True)
@@ -269,64 +253,11 @@ def analyze(
 
     faces = read(picture, backend)
     if as_json:
-        _print_json(faces)
+        print_json(faces)
         return
     if not faces:
         raise NoFaceFound(f"{picture.name}: no face found")
     console.print(as_table(faces, picture.name))
-
-
-@generate.command()
-def identities(
-    out: DatasetFolder,
-    ids: Annotated[int, typer.Option(min=1, help="Identities.")] = 50,
-    images_per_id: Annotated[int, typer.Option(min=1, help="Pictures of each.")] = 10,
-    seed: Seed = 0,
-    recipe: RecipeFile = None,
-    format: Format = "webdataset",
-    model: Model = "mini",
-    workers: Workers = None,
-    engine: Engine = "local",
-    shards: Shards = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make new synthetic identities in varied pose, expression, light, age and hair."""
-    from mien.generate import identities_recipe, make, parse_range
-
-    plan = identities_recipe(
-        recipe, {"ids": ids, "images_per_id": images_per_id, "seed": seed, "format": format, "model": model}
-    )
-    run = make(
-        plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
-    )
-    _print_run(run, as_json)
-
-
-@generate.command()
-def expressions(
-    out: DatasetFolder,
-    per_class: Annotated[int, typer.Option(min=1, help="Pictures of each of the eight expressions.")] = 500,
-    seed: Seed = 0,
-    recipe: RecipeFile = None,
-    format: Format = "webdataset",
-    model: Model = "mini",
-    workers: Workers = None,
-    engine: Engine = "local",
-    shards: Shards = None,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make labelled expressions, each by the same looks in the same poses, with labels that were checked."""
-    from mien.generate import expressions_recipe, make, parse_range
-
-    plan = expressions_recipe(
-        recipe, {"per_class": per_class, "seed": seed, "format": format, "model": model}
-    )
-    run = make(
-        plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
-    )
-    _print_run(run, as_json)
 
 
 @app.command()
@@ -365,18 +296,6 @@ def evaluate(
     if failed:
         console.print(f"{len(failed)} of {len(lines)} bars missed: {', '.join(failed)}", soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _print_run(run: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        _print_json(run)
-    else:
-        for name, value in run.items():
-            console.print(f"{name:12} {value}", soft_wrap=True)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, default=str) + "\n")
 
 
 def main() -> None:

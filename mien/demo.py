@@ -234,7 +234,8 @@ def _dataset(settings: Demo) -> dict[str, Any]:
     from gen.plan import PlanConflict
     from mien import generate
 
-    recipe = generate.identities_recipe(
+    recipe = generate.build(
+        "identities",
         None,
         {
             "ids": settings.identities,

@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     from gen.recipe import Recipe
 
 
-def identities_recipe(file: Path | None, settings: Mapping[str, Any]) -> Recipe:
-    """Build the recipe of synthetic identities from a YAML file, else from settings; raises as `build` does."""
-    return build("identities", file, settings)
-
-
-def expressions_recipe(file: Path | None, settings: Mapping[str, Any]) -> Recipe:
-    """Build the recipe of labelled expressions from a YAML file, else from settings; raises as `build` does."""
-    return build("expressions", file, settings)
-
-
 def build(kind: str, file: Path | None, settings: Mapping[str, Any]) -> Recipe:
     """Build a recipe of a kind from a YAML file, else from settings.
 

@@ -52,6 +52,7 @@ def test_version(run):
         ["heads", "--count", "1", "--out", "x", "--size", "8"], ["demo", "--colour"],
         ["generate", "identities", "--out", "x", "--format", "zip"], ["generate", "faces"],
         ["generate", "expressions"], ["generate", "expressions", "--out", "x", "--per-class", "0"],
+        ["generate", "makeup"], ["generate", "makeup", "--out", "x", "--styles", "0"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run, arguments):
@@ -117,13 +118,14 @@ def test_heads_passes_everything_on(run, monkeypatch, tmp_path):
         "--out",
         "o",
     ]
-    arguments += ["--states", "units", "--materials", "seen"]
+    arguments += ["--states", "units", "--materials", "seen", "--makeup", "shared"]
     result = run("heads", *arguments, "--pictures-per-identity", 2, "--look", "second", "--calm", 0.8)
     assert result.exit_code == 0
     del seen["progress"]
     assert seen == {
         "count": 6, "size": 64, "seed": 3, "workers": 2, "makehuman": tmp_path, "out": Path("o"),
         "pictures_per_identity": 2, "look": "second", "calm": 0.8, "states": "units", "materials": "seen",
+        "makeup": "shared",
     }  # fmt: skip
     assert result.stdout.strip() == "6 heads in o"
 

@@ -1,4 +1,4 @@
-"""`mien generate identities` and `expressions`: settings, recipe files, ranges of shards, and what is printed."""
+"""What `mien generate` makes of its settings, recipe files and ranges of shards, and what is printed."""
 
 import json
 from pathlib import Path
@@ -83,6 +83,32 @@ def test_five_hundred_of_each_expression_are_the_default(engine, tmp_path):
     assert engine["recipe"].per_class == 500 and engine["recipe"].semantic_scale == 0
 
 
+def test_options_become_the_recipe_of_makeup(engine, tmp_path):
+    result = invoke(
+        "generate", "makeup", "--faces", 3, "--styles", 4, "--seed", 5, "--format", "folder", "--model", "x",
+        "--makeup-model", "y", "--workers", 2, "--shards", "0:1", "--overwrite", "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = engine["recipe"]
+    assert (recipe.kind, recipe.faces, recipe.styles, recipe.seed, recipe.format) == (
+        "makeup",
+        3,
+        4,
+        5,
+        "folder",
+    )
+    assert (recipe.model, recipe.makeup_model, engine["out"], engine["workers"]) == ("x", "y", tmp_path, 2)
+    assert (engine["shard_range"], engine["overwrite"]) == ((0, 1), True)
+    assert json.loads(result.stdout)["pictures"] == 5
+
+
+def test_five_styles_of_fifty_faces_are_the_default(engine, tmp_path):
+    assert invoke("generate", "makeup", "--out", tmp_path).exit_code == 0
+    recipe = engine["recipe"]
+    assert (recipe.faces, recipe.styles, recipe.batch_size) == (50, 5, 6)
+    assert (recipe.model, recipe.makeup_model) == ("mini", "mini")
+
+
 def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("recipe: expressions\nper_class: 7\n")
@@ -93,9 +119,9 @@ def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
     assert engine["recipe"].per_class == 7
 
 
-def test_help_names_both_sets():
+def test_help_names_all_sets():
     text = invoke("generate", "--help").stdout
-    assert "identities" in text and "expressions" in text
+    assert all(name in text for name in ("identities", "expressions", "makeup"))
     text = invoke("generate", "expressions", "--help").stdout
     assert all(
         option in text
@@ -121,5 +147,5 @@ def test_bad_settings_are_1_and_one_line(engine, tmp_path, arguments, message):
 
 def test_one_process_a_core_is_the_default(engine, tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 3)
-    generate.make(generate.identities_recipe(None, {"ids": 2}), tmp_path)
+    generate.make(generate.build("identities", None, {"ids": 2}), tmp_path)
     assert engine["workers"] == 3
