@@ -284,6 +284,25 @@ def calibrator() -> TrainConfig:
 
 
 @recipe
+def makeup_looks() -> TrainConfig:
+    """What reads looks off faces, before the makeup model as a whole."""
+    from train.tasks.makeup import MakeupConfig
+
+    return TrainConfig(
+        name="makeup-looks",
+        task=MakeupConfig(looks_only=True, coarse_steps=600),
+        optimizer=OptimizerConfig(
+            kind="muon", lr=2e-3, weight_decay=0.02, warmup=50, schedule="constant", cooldown=400, final=0.03
+        ),
+        batch_size=96,
+        steps=1500,
+        ema_decay=0.99,
+        validate_every=250,
+        workers=0,
+    )
+
+
+@recipe
 def makeup() -> TrainConfig:
     """The makeup model of `mini`, on rendered pairs."""
     from train.tasks.makeup import MakeupConfig

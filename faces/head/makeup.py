@@ -88,8 +88,8 @@ def _any_colour(rng: np.random.Generator, low: float, high: float) -> np.ndarray
 def _layer(region: str, colour: np.ndarray, alpha: float, extent: float) -> MakeupLayer:
     red, green, blue = (round(float(value), 4) for value in np.clip(colour, 0, 1))
     return MakeupLayer(
-        region=region,
+        region=region,  # type: ignore[arg-type]
         colour=(red, green, blue),
         alpha=round(alpha, 3),
-        extent=round(extent, 3),  # type: ignore[arg-type]
+        extent=round(extent, 3),
     )

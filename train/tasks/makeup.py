@@ -7,6 +7,7 @@ look comes as a photograph, as a code or as colours, so that one denoiser takes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,6 +37,8 @@ from train.tasks import Task
 _TIMESTEPS = 1000
 _CHANGED = 0.08
 "Difference of a pixel, of 2, from which it counts as wholly made up."
+_TOP = 0.16
+"Where the window of training begins, as a share of the frame from its top."
 _AWAY = 0.1
 "Weight of a pixel away from the face."
 
@@ -49,7 +52,13 @@ class MakeupConfig:
     heldout: Path = Path("data/makeup-dev")
     start: Path | None = None
     "Folder of an exported model to continue from."
+    looks_only: bool = False
+    "Train image encoder and makeup encoder alone, to read looks: some hundred times cheaper, so it comes first."
+    looks: Path | None = None
+    "Folder of an exported model from which these two are taken."
     size: int = 128
+    window: int = 96
+    "Side of the middle of a frame that is denoised in training; faces fit into 96 of 128, at half the cost."
     fold: int = 2
     "Side of the patches of pixels that become channels."
     channels: tuple[int, ...] = (48, 48, 64)
@@ -73,8 +82,10 @@ class MakeupConfig:
     "Added to the weight of a pixel that makeup changes."
     contrast_weight: float = 0.05
     vector_weight: float = 0.5
-    leak_weight: float = 0.05
-    "Of the correlation of codes with who wears the look."
+    leak_weight: float = 1.0
+    "Of what codes have in common with what their wearers look like bare."
+    noise_power: float = 2.0
+    "Above 1, more samples are noisy: only there the look has to be taken from the reference."
     temperature: float = 0.1
 
 
@@ -100,7 +111,7 @@ class MakeupTask(Task):
         """Return everything that a pipeline holds."""
         config = self.config
         if config.start:
-            return self._installed(nn.ModuleDict(dict(_loaded(config.start))))
+            return self._installed(nn.ModuleDict(_loaded(config.start) | self._taken()))
         channels, side = 3 * config.fold**2, config.size // config.fold
         shape: dict[str, Any] = {
             "in_channels": channels,
@@ -153,10 +164,18 @@ class MakeupTask(Task):
                 heads=4,
             ),
         }
-        return self._installed(nn.ModuleDict(parts))
+        return self._installed(nn.ModuleDict(parts | self._taken()))
 
-    @staticmethod
-    def _installed(model: nn.ModuleDict) -> nn.ModuleDict:
+    def _taken(self) -> dict[str, nn.Module]:
+        looks = self.config.looks
+        return {} if looks is None else _loaded(looks, ("image_encoder", "makeup_encoder"))
+
+    def _installed(self, model: nn.ModuleDict) -> nn.ModuleDict:
+        if self.config.looks_only:
+            for name in _PARTS:
+                model[name].requires_grad_(name in ("image_encoder", "makeup_encoder"))
+            model["makeup_encoder"].to_tokens.requires_grad_(False)
+            model["makeup_encoder"].token_norm.requires_grad_(False)
         if not torch.accelerator.is_available():
             # Plain products in the other layers too; see `pipelines.portrait.attention.attend`.
             model["unet"].set_attn_processor(AttnProcessor())  # type: ignore[operator]
@@ -177,54 +196,69 @@ class MakeupTask(Task):
 
     def sample(self, dataset: MakeupPairs, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """A target, the same face in other makeup, two other people who wear the target's look."""
-        landmarks = np.array(dataset.heads.landmarks[index])
-        landmarks = landmarks + rng.normal(0, 0.6, landmarks.shape) * rng.random()
         references = np.array([dataset.reference(index, rng) for _ in range(2)])
-        return {
-            "target": index,
-            "source": dataset.source(index, rng, self.config.bare_share),
+        looks = {
             "references": references,
             "wearers": dataset.bare[references],
-            "structure": draw_structure(landmarks, self.config.size),
             "vector": dataset.vectors[index],
             "style": int(dataset.style[index]),
         }
+        if self.config.looks_only:
+            return looks
+        landmarks = np.array(dataset.heads.landmarks[index])
+        landmarks = landmarks + rng.normal(0, 0.6, landmarks.shape) * rng.random()
+        return looks | {
+            "target": index,
+            "source": dataset.source(index, rng, self.config.bare_share),
+            "structure": draw_structure(landmarks, self.config.size),
+        }
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
-        """Error of the estimate of the target, and what makes codes of looks."""
-        config = self.config
-        goal, source = (_pixels(self.images[batch[name]]) for name in ("target", "source"))
+        """What makes codes of looks, and the error of the estimate of the target."""
+        config, encoder = self.config, model["makeup_encoder"]
         first, second = (self._seen(self.images[batch["references"][:, k]]) for k in range(2))
-        structure = batch["structure"].movedim(-1, 1).float() / 255
         kind = draws.uniform()
-        keep = (kind < config.keep_share).view(-1, 1, 1, 1)
-        goal = torch.where(keep, source, goal)
-        mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
-        face = self.faces[batch["target"]][:, None].float()
-        goal, source, structure, face = (
-            torch.where(mirror, x.flip(-1), x) for x in (goal, source, structure, face)
-        )
-
-        seen = torch.cat([torch.where(keep, torch.zeros_like(first), first), second])
-        states = model["image_encoder"](seen, output_hidden_states=True).hidden_states
-        encoder = model["makeup_encoder"]
+        keep = kind < (0 if config.looks_only else config.keep_share)
+        first = torch.where(keep.view(-1, 1, 1, 1), torch.zeros_like(first), first)
+        states = model["image_encoder"](torch.cat([first, second]), output_hidden_states=True).hidden_states
         codes, told = encoder(states), encoder.encode_vectors(batch["vector"].float())
-        photo = model["adapter"]([x[: len(goal)] for x in states])
-        opened = self._opened(draws.step)
-        of_code, of_colours = (encoder.tokens(cut(x, opened)) for x in (codes[: len(goal)], told))
-        tokens, mask = self._chosen(photo, of_code, of_colours, kind)
-        error = self._error(model, (goal, source, structure, face), tokens, mask, draws)
-
-        known = torch.cat([~keep.flatten(), torch.ones(2 * len(goal), dtype=torch.bool, device=goal.device)])
-        everything = torch.cat([codes, told])
-        vectors = (encoder.to_vector(everything).float() - batch["vector"].float().repeat(3, 1)).square()
-        vector = vectors.mean(dim=1)[known].mean()
-        contrast = self._contrast(everything[known], batch["style"].repeat(3)[known], opened)
-        leak = self._leak(codes[len(goal) :] - told, batch["wearers"][:, 1])
-        total = error + config.vector_weight * vector + config.contrast_weight * contrast
-        total = total + config.leak_weight * leak
-        parts = {"error": error, "vector": vector, "contrast": contrast, "leak": leak}
+        opened, count = self._opened(draws.step), len(first)
+        total, parts = self._look_losses(model, codes, told, batch, ~keep, opened)
+        if not config.looks_only:
+            photo = model["adapter"]([x[:count] for x in states])
+            of_code, of_colours = (encoder.tokens(cut(x, opened)) for x in (codes[:count], told))
+            tokens, mask = self._chosen(photo, of_code, of_colours, kind)
+            error = self._error(model, self._pictures(batch, keep, draws), tokens, mask, draws)
+            total, parts["error"] = total + error, error
         return total, {name: value.detach() for name, value in parts.items()}
+
+    def _look_losses(
+        self, model, codes, told, batch, known, opened
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Codes of both references and of the colours tell the colours, find each other, and tell nothing else."""
+        config, count = self.config, len(told)
+        everything = torch.cat([codes, told])
+        known = torch.cat([known, torch.ones(2 * count, dtype=torch.bool, device=known.device)])
+        read = model["makeup_encoder"].to_vector(everything).float()
+        vector = (read - batch["vector"].float().repeat(3, 1)).square().mean(dim=1)[known].mean()
+        contrast = self._contrast(everything[known], batch["style"].repeat(3)[known], opened)
+        leak = self._leak(codes[count:] - told.detach(), batch["wearers"][:, 1])
+        total = config.vector_weight * vector + config.contrast_weight * contrast + config.leak_weight * leak
+        return total, {"vector": vector, "contrast": contrast, "leak": leak}
+
+    def _pictures(self, batch, keep, draws) -> tuple[torch.Tensor, ...]:
+        """Targets, sources, drawings and masks of faces, (n, c, w, w) of the window, half of them mirrored."""
+        size, window = self.config.size, self.config.window
+        goal, source = (_pixels(self.images[batch[name]]) for name in ("target", "source"))
+        structure = batch["structure"].movedim(-1, 1).float() / 255
+        face = self.faces[batch["target"]][:, None].float()
+        goal = torch.where(keep.view(-1, 1, 1, 1), source, goal)
+        mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
+        left, top = (size - window) // 2, min(size - window, round(_TOP * size))
+        return tuple(
+            torch.where(mirror, x.flip(-1), x)[..., top : top + window, left : left + window]
+            for x in (goal, source, structure, face)
+        )
 
     def _opened(self, step: int) -> int:
         """How many numbers of a code are used: from the shortest length to all, then any of the lengths."""
@@ -253,7 +287,8 @@ class MakeupTask(Task):
         clean = fold(goal, self.config.fold)
         # Drawn on the device: a generator for each sample would take longer than the step.
         noise = torch.randn_like(clean)
-        timesteps = draws.integers(0, _TIMESTEPS)
+        share = 1 - draws.uniform() ** self.config.noise_power
+        timesteps = (share * _TIMESTEPS).long().clamp(max=_TIMESTEPS - 1)
         level = self.signal.to(clean.device)[timesteps].view(-1, 1, 1, 1)
         noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
         answer = self._denoise(model, noisy, timesteps, source / 2 + 0.5, structure, tokens, mask)
@@ -294,21 +329,28 @@ class MakeupTask(Task):
         return -((likely * same).sum(1) / same.sum(1).clamp(min=1)).mean()
 
     def _leak(self, residual: torch.Tensor, wearers: torch.Tensor) -> torch.Tensor:
-        """Mean squared correlation of what codes have beyond their look with what their wearers look like bare."""
+        """Squared covariance of what codes have beyond their look with what their wearers look like bare.
+
+        Not the correlation: that has no scale, and codes collapse before it lets go.
+        """
         grid = functional.adaptive_avg_pool2d(_pixels(self.images[wearers]), 4).flatten(1)
-        a, b = (_standardised(x.float()) for x in (residual, grid))
-        return (a.T @ b / len(a)).square().mean() * len(a)
+        beyond = residual.float() - residual.float().mean(dim=0)
+        return (beyond.T @ _standardised(grid) / len(grid)).square().sum(dim=0).mean()
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """What is left of the difference to the true picture, and how often codes find their look; a sheet."""
         pairs = MakeupPairs(self.config.heldout)
+        device = next(model.parameters()).device
+        codes = self._codes(model, pairs, device)
+        found = {"found": _found(codes, pairs), "told": self._told(model, codes, pairs)}
+        if self.config.looks_only:
+            return found
         rng = np.random.default_rng(0)
         targets = np.flatnonzero(~pairs.is_bare)
         targets = targets[:: max(1, len(targets) // 48)][:48]
         bare = np.array([int(pairs.bare[index]) for index in targets])
         references = np.array([pairs.reference(int(index), rng) for index in targets])
         image, landmarks = pairs.heads.image, pairs.heads.landmarks
-        device = next(model.parameters()).device
         taken = np.array([pairs.reference(int(index), rng) for index in bare])
 
         def edited(sources: np.ndarray, worn: np.ndarray) -> np.ndarray:
@@ -320,8 +362,7 @@ class MakeupTask(Task):
         return {
             "left": _left(image[bare], image[targets], put),
             "left_removal": _left(image[targets], image[bare], off),
-            "found": self._found(model, pairs, device),
-        }
+        } | found
 
     @torch.no_grad()
     def _edited(self, model, sources, landmarks, references, device, steps: int = 8) -> np.ndarray:
@@ -344,20 +385,21 @@ class MakeupTask(Task):
         return to_uint8(unfold(latents, self.config.fold))
 
     @torch.no_grad()
-    def _found(self, model: Any, pairs: MakeupPairs, device: torch.device) -> float:
-        """Share of made-up pictures whose nearest code on another person is of the same look."""
-        rows = np.flatnonzero(~pairs.is_bare)
-        seen = self._crop(_pixels(torch.from_numpy(np.asarray(pairs.heads.image[rows])).to(device)))
-        codes = torch.cat(
-            [
-                model["makeup_encoder"](model["image_encoder"](part, output_hidden_states=True).hidden_states)
-                for part in seen.split(128)
-            ]
-        )
-        scores = (codes @ codes.T).float().cpu()
-        person, style = (torch.from_numpy(x[rows]) for x in (pairs.heads.identity, pairs.style))
-        nearest = scores.masked_fill(person[:, None] == person[None], -2).argmax(1)
-        return float((style[nearest] == style).float().mean())
+    def _codes(self, model: Any, pairs: MakeupPairs, device: torch.device) -> torch.Tensor:
+        """Codes (n, C) of all pictures."""
+        parts = []
+        for images in torch.from_numpy(np.array(pairs.heads.image)).split(128):
+            seen = self._crop(_pixels(images.to(device)))
+            states = model["image_encoder"](seen, output_hidden_states=True).hidden_states
+            parts.append(model["makeup_encoder"](states).float().cpu())
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def _told(self, model: Any, codes: torch.Tensor, pairs: MakeupPairs) -> float:
+        """Share of the variance of colours and opacities that codes tell."""
+        vectors = torch.from_numpy(pairs.vectors)
+        read = model["makeup_encoder"].to_vector(codes.to(next(model.parameters()).device)).float().cpu()
+        return 1 - float((read - vectors).square().mean() / (vectors - vectors.mean(dim=0)).square().mean())
 
     def _seen(self, images: torch.Tensor) -> torch.Tensor:
         """References as the image encoder sees them: a little moved, mirrored or not, with noise."""
@@ -405,9 +447,11 @@ _PARTS = {
 }
 
 
-def _loaded(folder: Path) -> dict[str, nn.Module]:
+def _loaded(folder: Path, names: Sequence[str] = tuple(_PARTS)) -> dict[str, nn.Module]:
     return {
-        name: kind.from_pretrained(folder / name, torch_dtype=torch.float32) for name, kind in _PARTS.items()
+        name: kind.from_pretrained(folder / name, torch_dtype=torch.float32)
+        for name, kind in _PARTS.items()
+        if name in names
     }
 
 
@@ -418,6 +462,15 @@ def _pixels(images: torch.Tensor) -> torch.Tensor:
 
 def _standardised(x: torch.Tensor) -> torch.Tensor:
     return (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-4)
+
+
+def _found(codes: torch.Tensor, pairs: MakeupPairs) -> float:
+    """Share of made-up pictures whose nearest code on another person is of the same look."""
+    rows = np.flatnonzero(~pairs.is_bare)
+    scores = codes[rows] @ codes[rows].T
+    person, style = (torch.from_numpy(x[rows]) for x in (pairs.heads.identity, pairs.style))
+    nearest = scores.masked_fill(person[:, None] == person[None], -2).argmax(1)
+    return float((style[nearest] == style).float().mean())
 
 
 def _left(before: np.ndarray, after: np.ndarray, drawn: np.ndarray) -> float:
