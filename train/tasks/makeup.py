@@ -7,14 +7,13 @@ look comes as a photograph, as a code or as colours, so that one denoiser takes 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import ControlNetModel, DPMSolverMultistepScheduler, UNet2DConditionModel
+from diffusers import DPMSolverMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from torch.nn import functional
@@ -23,16 +22,17 @@ from transformers import CLIPImageProcessorPil
 from faces import vocabulary
 from faces.alignment import crop_face_tensor
 from pipelines.makeup.attention import install_makeup_attention
-from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder, cut
+from pipelines.makeup.modules import cut
 from pipelines.makeup.pipeline import MakeupPipeline
 from pipelines.makeup.pixels import fold, unfold
 from pipelines.makeup.structure import draw_structure
-from pipelines.portrait.encoder import FaceEncoder
 from train.data.heads import CARD
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
 from train.tasks import Task
+from train.tasks.makeup_parts import PARTS, load_parts, make_parts
+from train.tasks.makeup_scores import found_share, left_share, told_share
 
 _TIMESTEPS = 1000
 _CHANGED = 0.08
@@ -111,68 +111,16 @@ class MakeupTask(Task):
         """Return everything that a pipeline holds."""
         config = self.config
         if config.start:
-            return self._installed(nn.ModuleDict(_loaded(config.start) | self._taken()))
-        channels, side = 3 * config.fold**2, config.size // config.fold
-        shape: dict[str, Any] = {
-            "in_channels": channels,
-            "block_out_channels": config.channels,
-            "layers_per_block": 1,
-            "cross_attention_dim": 32,
-            "attention_head_dim": tuple(width // 16 for width in config.channels),
-            "norm_num_groups": 16,
-        }
-        deep = len(config.channels) - 1
-        unet = UNet2DConditionModel(
-            sample_size=side,
-            out_channels=channels,
-            down_block_types=("DownBlock2D",) + ("CrossAttnDownBlock2D",) * deep,
-            up_block_types=("CrossAttnUpBlock2D",) * deep + ("UpBlock2D",),
-            **shape,
-        )
-        controlnets = [
-            ControlNetModel(
-                down_block_types=("DownBlock2D",) * (deep + 1),
-                mid_block_type="UNetMidBlock2D",
-                conditioning_embedding_out_channels=(16, 32, 64, 128)[: config.fold.bit_length()],
-                **shape,
-            )
-            for _ in range(2)
-        ]
-        dim = config.token_dim
-        encoder = FaceEncoder(
-            image_size=config.encoder_size,
-            hidden_size=dim,
-            num_hidden_layers=config.encoder_layers,
-            num_attention_heads=dim // 16,
-            projection_dim=8,
-            stem_widths=config.encoder_stem,
-        )
-        parts = {
-            "unet": unet,
-            "content_controlnet": controlnets[0],
-            "structure_controlnet": controlnets[1],
-            "image_encoder": encoder,
-            "adapter": MakeupAdapter.for_unet(
-                unet, token_dim=dim, heads=4, head_dim=dim // 4, framing="face"
-            ),
-            "makeup_encoder": MakeupEncoder(
-                state_dim=dim,
-                token_dim=dim,
-                code_dim=config.code_dim,
-                lengths=config.lengths,
-                hidden=2 * dim,
-                heads=4,
-            ),
-        }
-        return self._installed(nn.ModuleDict(parts | self._taken()))
+            return self._installed(nn.ModuleDict(load_parts(config.start) | self._taken()))
+        return self._installed(nn.ModuleDict(make_parts(config) | self._taken()))
 
     def _taken(self) -> dict[str, nn.Module]:
         looks = self.config.looks
-        return {} if looks is None else _loaded(looks, ("image_encoder", "makeup_encoder"))
+        return {} if looks is None else load_parts(looks, ("image_encoder", "makeup_encoder"))
 
     def _installed(self, model: nn.ModuleDict) -> nn.ModuleDict:
         if self.config.looks_only:
-            for name in _PARTS:
+            for name in PARTS:
                 model[name].requires_grad_(name in ("image_encoder", "makeup_encoder"))
             model["makeup_encoder"].to_tokens.requires_grad_(False)
             model["makeup_encoder"].token_norm.requires_grad_(False)
@@ -342,7 +290,8 @@ class MakeupTask(Task):
         pairs = MakeupPairs(self.config.heldout)
         device = next(model.parameters()).device
         codes = self._codes(model, pairs, device)
-        found = {"found": _found(codes, pairs), "told": self._told(model, codes, pairs)}
+        read = model["makeup_encoder"].to_vector(codes.to(device)).float().cpu()
+        found = {"found": found_share(codes, pairs), "told": told_share(read, pairs)}
         if self.config.looks_only:
             return found
         rng = np.random.default_rng(0)
@@ -360,8 +309,8 @@ class MakeupTask(Task):
         rows = [image[bare], image[references], put, image[targets], off]
         save_grid(folder / f"step-{step:08d}.png", [row[:12] for row in rows])
         return {
-            "left": _left(image[bare], image[targets], put),
-            "left_removal": _left(image[targets], image[bare], off),
+            "left": left_share(image[bare], image[targets], put),
+            "left_removal": left_share(image[targets], image[bare], off),
         } | found
 
     @torch.no_grad()
@@ -394,13 +343,6 @@ class MakeupTask(Task):
             parts.append(model["makeup_encoder"](states).float().cpu())
         return torch.cat(parts)
 
-    @torch.no_grad()
-    def _told(self, model: Any, codes: torch.Tensor, pairs: MakeupPairs) -> float:
-        """Share of the variance of colours and opacities that codes tell."""
-        vectors = torch.from_numpy(pairs.vectors)
-        read = model["makeup_encoder"].to_vector(codes.to(next(model.parameters()).device)).float().cpu()
-        return 1 - float((read - vectors).square().mean() / (vectors - vectors.mean(dim=0)).square().mean())
-
     def _seen(self, images: torch.Tensor) -> torch.Tensor:
         """References as the image encoder sees them: a little moved, mirrored or not, with noise."""
         pictures = _pixels(images)
@@ -427,7 +369,7 @@ class MakeupTask(Task):
         processor = CLIPImageProcessorPil(
             size={"shortest_edge": size}, crop_size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
-        parts = {name: model[name] for name in _PARTS}
+        parts = {name: model[name] for name in PARTS}
         return MakeupPipeline(vae=None, scheduler=self.scheduler, feature_extractor=processor, **parts)
 
     def export(self, model: Any, folder: Path) -> None:
@@ -437,24 +379,6 @@ class MakeupTask(Task):
         pipe.to(torch.float32)
 
 
-_PARTS = {
-    "unet": UNet2DConditionModel,
-    "content_controlnet": ControlNetModel,
-    "structure_controlnet": ControlNetModel,
-    "image_encoder": FaceEncoder,
-    "adapter": MakeupAdapter,
-    "makeup_encoder": MakeupEncoder,
-}
-
-
-def _loaded(folder: Path, names: Sequence[str] = tuple(_PARTS)) -> dict[str, nn.Module]:
-    return {
-        name: kind.from_pretrained(folder / name, torch_dtype=torch.float32)
-        for name, kind in _PARTS.items()
-        if name in names
-    }
-
-
 def _pixels(images: torch.Tensor) -> torch.Tensor:
     """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
     return images.movedim(-1, 1).float() / 127.5 - 1
@@ -462,20 +386,3 @@ def _pixels(images: torch.Tensor) -> torch.Tensor:
 
 def _standardised(x: torch.Tensor) -> torch.Tensor:
     return (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-4)
-
-
-def _found(codes: torch.Tensor, pairs: MakeupPairs) -> float:
-    """Share of made-up pictures whose nearest code on another person is of the same look."""
-    rows = np.flatnonzero(~pairs.is_bare)
-    scores = codes[rows] @ codes[rows].T
-    person, style = (torch.from_numpy(x[rows]) for x in (pairs.heads.identity, pairs.style))
-    nearest = scores.masked_fill(person[:, None] == person[None], -2).argmax(1)
-    return float((style[nearest] == style).float().mean())
-
-
-def _left(before: np.ndarray, after: np.ndarray, drawn: np.ndarray) -> float:
-    """Difference of drawn pictures to the true ones as a share of what there was to change, where that is much."""
-    before, after, drawn = (x.astype(np.float32) for x in (before, after, drawn))
-    wanted = np.abs(after - before).mean(axis=-1)
-    much = wanted > 10
-    return float((np.abs(after - drawn).mean(axis=-1) * much).sum() / (wanted * much).sum())
