@@ -21,8 +21,11 @@ from train.draws import Draws
 SIZE = 128
 
 
-def write_shards(folder: Path) -> Path:
-    """Write four people in two pictures each, half of them with free action units."""
+def write_shards(folder: Path, makeup: bool = False) -> Path:
+    """Write four people in two pictures each, half of them with free action units.
+
+    With `makeup` the first of each is bare, and all wear one look in the second.
+    """
     sampler = HeadSampler(3, [f"nose/nose-{name}|incr" for name in "abcd"], np.arange(50, 90))
     rng = np.random.default_rng(0)
     rows = []
@@ -35,6 +38,9 @@ def write_shards(folder: Path) -> Path:
             spec = spec.model_copy(update={"state": state})
             row = {"key": f"0003_{index:07d}", **spec.labels()}
             row["caption"] = caption(row, rng)
+            if makeup:
+                worn = {"region": "lips", "colour": [0.5, 0.1, 0.1], "alpha": 0.7, "extent": 0.4}
+                row |= {"style": "3-0-1" if index % 2 else "bare", "makeup": [worn] if index % 2 else []}
             rows.append(row)
             landmarks = io.BytesIO()
             np.save(landmarks, rng.uniform(30, 98, (68, 2)).astype(np.float32))
