@@ -4,6 +4,8 @@ mien heads --count 720 --pictures-per-identity 3 --seed 2 --size 128 --out data/
 python -m faces.head.heldout data/heldout tests/data/heads
 mien heads --count 480 --pictures-per-identity 6 --seed 12 --states exam --materials unseen --out data/exam
 python -m faces.head.heldout data/exam tests/data/exam --parsing
+mien heads --count 288 --pictures-per-identity 6 --seed 44 --makeup shared --out data/makeup-exam
+python -m faces.head.heldout data/makeup-exam tests/data/makeup --parsing
 """
 
 from __future__ import annotations
@@ -22,9 +24,14 @@ from PIL import Image
 
 from faces.provenance import Provenance, save_image
 
+_QUALITY, _LOSSLESS = 90, 100
+"""Of WebP. Lossy WebP halves the resolution of colour, and colour is what a set with makeup is about."""
+
 
 def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
     """Write each picture as WebP and all labels as labels.parquet; returns the number of pictures.
+
+    Pictures whose makeup has maps of opacity are kept without loss, with their maps beside them as NAME.alpha.png.
 
     Args:
         shards: folder of `write_heads`.
@@ -47,9 +54,10 @@ def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
             key = name.removesuffix(".json")
             state = int(key.split("_")[1]) % settings["pictures_per_identity"]
             rows.append(_write_one(key, members, out, state))
-            if parsing:
-                stem = rows[-1]["file"].removesuffix(".webp")
-                (out / f"{stem}.parsing.png").write_bytes(members[f"{key}.parsing.png"])
+            stem = rows[-1]["file"].removesuffix(".webp")
+            maps = (["parsing"] if parsing else []) + (["alpha"] if f"{key}.alpha.png" in members else [])
+            for kind in maps:
+                (out / f"{stem}.{kind}.png").write_bytes(members[f"{key}.{kind}.png"])
     partial = out / "labels.parquet.part"
     pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
     os.replace(partial, out / "labels.parquet")
@@ -59,11 +67,12 @@ def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
 def _write_one(key: str, members: dict[str, bytes], out: Path, state: int) -> dict:
     row = json.loads(members[f"{key}.json"])
     file = f"{row['identity_id']}-{state}.webp"
+    quality = _LOSSLESS if f"{key}.alpha.png" in members else _QUALITY
     with Image.open(io.BytesIO(members[f"{key}.png"])) as image:
         provenance = Provenance(
             pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia"
         )
-        save_image(image.convert("RGB"), out / file, provenance, quality=90)
+        save_image(image.convert("RGB"), out / file, provenance, quality=quality)
     landmarks = np.load(io.BytesIO(members[f"{key}.landmarks.npy"]))
     flat = {
         name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()
