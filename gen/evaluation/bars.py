@@ -21,6 +21,7 @@ TASKS = {
     "portrait": "gen.evaluation.portrait",
     "identities": "gen.evaluation.identities",
     "expressions": "gen.evaluation.expressions",
+    "makeup": "gen.evaluation.makeup",
 }
 """Task name -> module with a function `measure(settings) -> list[Bar]`."""
 

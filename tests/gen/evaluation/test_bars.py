@@ -59,8 +59,8 @@ def test_evaluate_runs_the_registered_module_and_writes_json(tmp_path, monkeypat
 
 
 def test_an_unknown_task_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown evaluation 'makeup': choose one of perception, portrait"):
-        bars.evaluate("makeup")
+    with pytest.raises(ValueError, match="unknown evaluation 'hats': choose one of perception, portrait"):
+        bars.evaluate("hats")
 
 
 def test_the_table_shows_every_line():
