@@ -239,6 +239,42 @@ def expression(
 
 
 @app.command()
+def makeup(
+    face: Annotated[Path, typer.Argument(help="The photograph that is changed.")],
+    reference: Annotated[
+        Path | None, typer.Option(help="A photograph of anybody who wears the look.")
+    ] = None,
+    lips: Annotated[str, typer.Option(help="Colour, perhaps with an opacity: #b0203a:0.6")] = "",
+    shadow: Annotated[str, typer.Option(help="The same for the lids.")] = "",
+    liner: Annotated[str, typer.Option(help="The same along the lashes.")] = "",
+    blush: Annotated[str, typer.Option(help="The same for the cheeks.")] = "",
+    remove: Annotated[bool, typer.Option("--remove", help="Take all makeup off.")] = False,
+    region: Annotated[
+        list[str] | None, typer.Option(help="Change lips, eyes or skin alone; may be repeated.")
+    ] = None,
+    strength: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 as it is, 1 the look, 2 more.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="File of the result.")] = Path("makeup.png"),
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 8,
+    seed: Seed = 0,
+    model: Model = "mini",
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put makeup on the face in FACE, as in a photograph or in colours, or take it off."""
+    from mien.makeup import MakeupRequest, make
+
+    request = MakeupRequest(
+        face=face, reference=reference, lips=lips, shadow=shadow, liner=liner, blush=blush, remove=remove,
+        region=tuple(region or ()), strength=strength, out=out, steps=steps, seed=seed, model=model, device=device,
+    )  # fmt: skip
+    made = make(request)
+    if as_json:
+        print_json(made)
+    else:
+        console.print(made["file"], soft_wrap=True)
+
+
+@app.command()
 def analyze(
     picture: Annotated[Path, typer.Argument(help="A photograph.")],
     backend: Annotated[

@@ -299,7 +299,7 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
                     predicted = predicted + weight.to(answer).view(-1, 1, 1, 1) * answer
                 latents = self.scheduler.step(predicted, t, latents, **step_kwargs, return_dict=False)[0]
                 if callback_on_step_end is not None:
-                    tensors = {name: latents for name in callback_on_step_end_tensor_inputs}
+                    tensors = dict.fromkeys(callback_on_step_end_tensor_inputs, latents)
                     latents = callback_on_step_end(self, i, t, tensors).pop("latents", latents)
                 if (i + 1) % self.scheduler.order == 0:
                     progress_bar.update()
