@@ -47,7 +47,7 @@ def footprint(exam: MakeupExam, source: int, target: int, layer: str) -> Footpri
 
     The change is measured between renders, because the map of opacity samples the centre of each pixel: of a liner, two
     pixels high, the true render would overlap that by a half only. A liner is measured on looks without shadow: shadow
-    lies around it and changes colours as much, so a face without any liner would score 0.6.
+    lies around it and changes colours as much, so a face without any liner would score nearly what a lined one does.
     """
     worn = {row["region"] for row in exam.labels[target]["makeup"]}
     if layer not in worn or (layer == "liner" and "shadow" in worn):
