@@ -54,6 +54,8 @@ class MakeupConfig:
     "Folder of an exported model to continue from."
     looks_only: bool = False
     "Train image encoder and makeup encoder alone, to read looks: some hundred times cheaper, so it comes first."
+    attention_only: bool = False
+    "Train what takes in looks alone, in half the time: encoders, adapter, and the denoiser's attention."
     looks: Path | None = None
     "Folder of an exported model from which these two are taken."
     size: int = 128
@@ -124,6 +126,12 @@ class MakeupTask(Task):
                 model[name].requires_grad_(name in ("image_encoder", "makeup_encoder"))
             model["makeup_encoder"].to_tokens.requires_grad_(False)
             model["makeup_encoder"].token_norm.requires_grad_(False)
+        if self.config.attention_only:
+            for name in ("content_controlnet", "structure_controlnet"):
+                model[name].requires_grad_(False)
+            for name, parameter in model["unet"].named_parameters():
+                # With frozen group norms torch 2.13 crashes in the backward pass.
+                parameter.requires_grad_("conv" not in name or ".attentions." in name)
         if not torch.accelerator.is_available():
             # Plain products in the other layers too; see `pipelines.portrait.attention.attend`.
             model["unet"].set_attn_processor(AttnProcessor())  # type: ignore[operator]
