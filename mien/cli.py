@@ -298,7 +298,7 @@ def analyze(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="perception, portrait, identities or expressions.")],
+    task: Annotated[str, typer.Argument(help="perception, portrait, identities, expressions or makeup.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the lines there.")

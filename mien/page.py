@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _STYLE = Path(__file__).parent / "data" / "page.css"
 _TASKS = {
     "portrait": "the portrait model", "identities": "the dataset", "expressions": "expression control",
-    "perception": "face analysis",
+    "perception": "face analysis", "makeup": "makeup",
 }  # fmt: skip
 
 
