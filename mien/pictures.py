@@ -55,7 +55,7 @@ def eight_expressions(pipe: ExpressionPipeline) -> np.ndarray:
         units = typical_units(None, vocabulary.EXPRESSIONS, 1.0)
         drawn = _drawn(pipe, pipe.encode_identity(str(reference)), seen, units)
         rows.append([np.asarray(Image.open(reference).convert("RGB").resize((128, 128))), *drawn])
-    return _sheet(rows, ["reference", *vocabulary.EXPRESSIONS], None)
+    return tiled(rows, ["reference", *vocabulary.EXPRESSIONS], None)
 
 
 def unit_sweep(pipe: ExpressionPipeline) -> np.ndarray:
@@ -67,7 +67,7 @@ def unit_sweep(pipe: ExpressionPipeline) -> np.ndarray:
         columns = [unit] if unit in vocabulary.UNIT_COLUMNS else [unit + side for side in "LR"]
         units = [at_rest() | dict.fromkeys(columns, intensity) for intensity in INTENSITIES]
         rows.append(_drawn(pipe, person, seen, units))
-    return _sheet(rows, [f"{intensity:g}" for intensity in INTENSITIES], list(SWEEP))
+    return tiled(rows, [f"{intensity:g}" for intensity in INTENSITIES], list(SWEEP))
 
 
 def overlay(photo: np.ndarray, face: FaceAnalysis) -> np.ndarray:
@@ -131,7 +131,7 @@ def _drawn(pipe: ExpressionPipeline, person: Any, seen: dict[str, Any], units: l
     return list((np.asarray(output.images) * 255).round().astype(np.uint8))
 
 
-def _sheet(rows: list[list[np.ndarray]], across: list[str], down: list[str] | None) -> np.ndarray:
+def tiled(rows: list[list[np.ndarray]], across: list[str], down: list[str] | None) -> np.ndarray:
     """Tile pictures under their headings, with a name before each row if given."""
     left = 64 if down else 0
     height, width = rows[0][0].shape[:2]
