@@ -55,7 +55,7 @@ def draw_wearing(
         )
     drawn = portraits(**portrait, generator=generator, output_type="np").images
     frames = [(np.asarray(picture) * 255).round().astype(np.uint8) for picture in drawn]
-    return makeup_pipeline(
+    made: Any = makeup_pipeline(
         frames,
         makeup,
         region=region,
@@ -65,3 +65,4 @@ def draw_wearing(
         aligned=True,
         output_type=output_type,
     )
+    return made
