@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 from pathlib import Path
 from typing import Any
@@ -82,3 +83,17 @@ class FacePipeline(DiffusionPipeline):
             prompt_sha256=None if prompt is None else prompt_hash(prompt),
             extra={"scheduler": type(self.scheduler).__name__} | extra,
         )
+
+    @property
+    def num_timesteps(self) -> int:
+        """Of the call in progress."""
+        return self._num_timesteps
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether a callback has set `_interrupt` to skip the remaining steps."""
+        return self._interrupt
+
+    def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
+        accepted = inspect.signature(self.scheduler.step).parameters
+        return {name: x for name, x in {"eta": eta, "generator": generator}.items() if name in accepted}

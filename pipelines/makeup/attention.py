@@ -14,21 +14,7 @@ from diffusers.models.attention_dispatch import dispatch_attention_fn
 from diffusers.models.attention_processor import Attention
 from torch import nn
 
-from pipelines.portrait.attention import attend, attention_layers
-
-
-class MakeupAttention(nn.Module):
-    """Keys and values of one cross-attention layer.
-
-    Args:
-        hidden: width of the layer.
-        token_dim: width of the makeup tokens.
-    """
-
-    def __init__(self, hidden: int, token_dim: int) -> None:
-        super().__init__()
-        self.to_k = nn.Linear(token_dim, hidden, bias=False)
-        self.to_v = nn.Linear(token_dim, hidden, bias=False)
+from pipelines.portrait.attention import AdapterAttention, attend, attention_layers
 
 
 class MakeupProcessor:
@@ -40,7 +26,7 @@ class MakeupProcessor:
         scale: factor of what attention returns, before the output projection.
     """
 
-    def __init__(self, layer: MakeupAttention, base: Any, scale: float = 1.0) -> None:
+    def __init__(self, layer: AdapterAttention, base: Any, scale: float = 1.0) -> None:
         self.layer = layer
         self.base = base
         self.scale = scale
@@ -89,7 +75,7 @@ def makeup_layers(unet: nn.Module) -> list[tuple[int, int]]:
     return [(layer.index, layer.hidden) for layer in attention_layers(unet) if layer.token_dim]
 
 
-def install_makeup_attention(unet: nn.Module, weights: Mapping[str, MakeupAttention]) -> None:
+def install_makeup_attention(unet: nn.Module, weights: Mapping[str, AdapterAttention]) -> None:
     """Let every cross-attention layer of `unet` attend to makeup tokens.
 
     Args:

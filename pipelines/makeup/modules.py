@@ -20,7 +20,8 @@ from torch import nn
 from torch.nn import functional
 
 from faces.makeup import VECTOR_SIZE, MakeupLook
-from pipelines.makeup.attention import MakeupAttention, makeup_layers
+from pipelines.makeup.attention import makeup_layers
+from pipelines.portrait.attention import AdapterAttention
 
 
 class MixingBlock(nn.Module):
@@ -68,7 +69,7 @@ class MakeupAdapter(ModelMixin, ConfigMixin):
         super().__init__()
         self.mixer = MixingBlock(token_dim, heads, head_dim)
         self.attention = nn.ModuleDict(
-            {str(index): MakeupAttention(width, token_dim) for index, width in attention_widths}
+            {str(index): AdapterAttention(width, token_dim) for index, width in attention_widths}
         )
 
     @classmethod

@@ -6,7 +6,6 @@ place of text in cross-attention, one ControlNet sees the face, another one its 
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -322,16 +321,6 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         )
         return faces, structure
 
-    @property
-    def num_timesteps(self) -> int:
-        """Of the call in progress."""
-        return self._num_timesteps
-
-    @property
-    def interrupt(self) -> bool:
-        """Whether a callback has set `_interrupt` to skip the remaining steps."""
-        return self._interrupt
-
     def _subjects(self, images: Sequence[ImageSource], aligned: bool) -> list[Subject]:
         if not images:
             raise ValueError("image: an empty list; give at least one photograph")
@@ -367,10 +356,6 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
             raise ValueError(
                 f"callback_on_step_end_tensor_inputs {unknown}: permitted are {self._callback_tensor_inputs}"
             )
-
-    def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
-        accepted = inspect.signature(self.scheduler.step).parameters
-        return {name: x for name, x in {"eta": eta, "generator": generator}.items() if name in accepted}
 
 
 def _converted(picture: np.ndarray, output_type: str) -> Any:

@@ -7,7 +7,6 @@ to bottom as the algorithm.
 
 from __future__ import annotations
 
-import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -378,17 +377,3 @@ class PortraitPipeline(
     def cross_attention_kwargs(self) -> dict[str, Any] | None:
         """Of the call in progress."""
         return self._cross_attention_kwargs
-
-    @property
-    def num_timesteps(self) -> int:
-        """Of the call in progress."""
-        return self._num_timesteps
-
-    @property
-    def interrupt(self) -> bool:
-        """Whether a callback has set `_interrupt` to skip the remaining steps."""
-        return self._interrupt
-
-    def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
-        accepted = inspect.signature(self.scheduler.step).parameters
-        return {name: x for name, x in {"eta": eta, "generator": generator}.items() if name in accepted}
