@@ -1,4 +1,4 @@
-"""The job of `make demo`: portraits, expressions, a small dataset, measured numbers, and one page that shows them."""
+"""The job of `make demo`: portraits, expressions, makeup, a small dataset, measured numbers, and one page of it all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien import expression, progress
+from mien import expression, makeup, progress
 from mien.errors import errors
 
 REFERENCES = Path(__file__).parent / "data" / "references"
@@ -27,6 +27,10 @@ LOOKS: tuple[dict[str, Any], ...] = (
 BATCH = 16
 EXPRESSIVE = 3
 """People who are shown with every expression."""
+MADE_UP = 3
+"""People who are made up."""
+MAKEUP = (*makeup.EXAMPLES, "the last, as the person above wears it", "the last, taken off")
+"""What they wear."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +82,9 @@ class Results:
     expressions: tuple[Person, ...]
     """The first people with the expressions of `vocabulary.EXPRESSIONS`; none where the model cannot steer them."""
     expression_seconds: float
+    makeup: tuple[Person, ...]
+    """The first people in the looks of `mien.makeup.EXAMPLES`, in one read off a photograph, and with it taken off."""
+    makeup_seconds: float
     dataset: dict[str, Any]
     dataset_seconds: float
     measured: tuple[Measured, ...]
@@ -102,6 +109,8 @@ def run(settings: Demo) -> Path:
     portraits_done = time.perf_counter()
     expressions = _expressions(settings, people[:EXPRESSIVE])
     expressions_done = time.perf_counter()
+    made_up = _makeup(settings, people[:MADE_UP])
+    makeup_done = time.perf_counter()
     dataset = _dataset(settings)
     dataset_done = time.perf_counter()
     results = Results(
@@ -111,8 +120,10 @@ def run(settings: Demo) -> Path:
         portrait_seconds=portraits_done - start,
         expressions=expressions,
         expression_seconds=expressions_done - portraits_done,
+        makeup=made_up,
+        makeup_seconds=makeup_done - expressions_done,
         dataset=dataset,
-        dataset_seconds=dataset_done - expressions_done,
+        dataset_seconds=dataset_done - makeup_done,
         measured=(_measure("portrait", settings), _measure("identities", settings)),
         model_sha256=model_digest(settings.model),
     )
@@ -227,6 +238,49 @@ def _steers_expressions(model: str) -> bool:
     from gen import models
 
     return (models.folder(model) / "action_unit_adapter").is_dir()
+
+
+def _makeup(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
+    """Make people up in colours, as the one before wears the last of them, and take it off again."""
+    import torch
+    from PIL import Image
+
+    from faces.makeup import BARE
+    from faces.provenance import Provenance, save_image
+    from pipelines.device import best_device
+    from pipelines.makeup.pipeline import MakeupPipeline
+
+    pipe = MakeupPipeline.from_pretrained("mini").to(best_device())
+    pipe.set_progress_bar_config(disable=True)
+    folder = settings.out / "makeup"
+    folder.mkdir(parents=True, exist_ok=True)
+    origin = Provenance(
+        digital_source_type="compositeWithTrainedAlgorithmicMedia", pipeline="MakeupPipeline",
+        model="mini", model_sha256=pipe.weights_sha256(), seed=settings.seed,
+    )  # fmt: skip
+
+    def worn(faces: Sequence[Any], looks: Sequence[Any]) -> list[Any]:
+        noise = [torch.Generator("cpu").manual_seed(settings.seed) for _ in faces]
+        return pipe(list(faces), list(looks), generator=noise).images
+
+    faces = [Image.open(person.reference).convert("RGB") for person in people]
+    columns = []
+    with progress.counted("makeup", len(people) * len(MAKEUP)) as done:
+        for look in makeup.EXAMPLES.values():
+            columns.append(worn(faces, [look] * len(faces)))
+            done(len(faces))
+        last = columns[-1]
+        columns.append(worn(faces, [last[-1], *last[:-1]]))
+        columns.append(worn(last, [BARE] * len(last)))
+        done(2 * len(faces))
+    shown = []
+    for person, pictures in zip(people, zip(*columns, strict=True), strict=True):
+        names = (f"{person.reference.stem}-{number}.png" for number in range(1, len(MAKEUP) + 1))
+        files = [
+            save_image(image, folder / name, origin) for image, name in zip(pictures, names, strict=True)
+        ]
+        shown.append(replace(person, portraits=tuple(files)))
+    return tuple(shown)
 
 
 def _dataset(settings: Demo) -> dict[str, Any]:

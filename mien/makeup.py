@@ -9,6 +9,16 @@ from typing import Any
 from faces.makeup import LAYERS, MakeupLook, check_regions
 from mien.portrait import check_files, model_name
 
+EXAMPLES = {
+    "red lips": MakeupLook.of(lips=("#a8102a", 0.85)),
+    "violet lids": MakeupLook.of(shadow=("#6a3aa0", 0.7), liner=("#101010", 0.9)),
+    "peach cheeks": MakeupLook.of(blush=("#d9805f", 0.5), lips=("#c77a66", 0.5)),
+    "all of it": MakeupLook.of(
+        lips=("#8a1c4a", 0.85), shadow=("#2f7f86", 0.6), liner=("#101010", 0.9), blush=("#c96a72", 0.4)
+    ),
+}
+"""Looks that the demo and the documentation show."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MakeupRequest:

@@ -14,10 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from faces.makeup import BARE, MakeupLook
+from faces.makeup import BARE
 from faces.provenance import Provenance, save_image
 from gen.evaluation import makeup_exam
 from gen.evaluation.makeup_exam import MakeupExam
+from mien.makeup import EXAMPLES
 from mien.pictures import tiled
 from pipelines.makeup.modules import interpolate
 from pipelines.makeup.pipeline import MakeupPipeline
@@ -29,14 +30,6 @@ _WEARERS = ((1, 1), (6, 2), (14, 3), (22, 1), (33, 4))
 """Person and picture of the references, all from other groups."""
 _STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0)
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-_COLOURS = {
-    "red lips": MakeupLook.of(lips=("#a8102a", 0.85)),
-    "violet lids": MakeupLook.of(shadow=("#6a3aa0", 0.7), liner=("#101010", 0.9)),
-    "peach cheeks": MakeupLook.of(blush=("#d9805f", 0.5), lips=("#c77a66", 0.5)),
-    "all of it": MakeupLook.of(
-        lips=("#8a1c4a", 0.85), shadow=("#2f7f86", 0.6), liner=("#101010", 0.9), blush=("#c96a72", 0.4)
-    ),
-}
 
 
 class Album:
@@ -100,9 +93,9 @@ class Album:
         for person in _PEOPLE[:3]:
             source = self.exam.row(person)
             rows.append(
-                [self.exam.images[source], *self.drawn([source] * len(_COLOURS), list(_COLOURS.values()))]
+                [self.exam.images[source], *self.drawn([source] * len(EXAMPLES), list(EXAMPLES.values()))]
             )
-        return tiled(rows, ["face", *_COLOURS], None)
+        return tiled(rows, ["face", *EXAMPLES], None)
 
 
 def main() -> None:

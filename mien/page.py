@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import mien
 from faces import vocabulary
 from gen import atomic
+from mien.demo import MAKEUP
 
 if TYPE_CHECKING:
     from gen.evaluation.bars import Bar
@@ -37,13 +38,14 @@ def html(results: Results) -> str:
     sections = [
         _people(results),
         *([_expressions(results)] if results.expressions else []),
+        _makeup(results),
         _dataset(results),
     ]
     sections += [_measured(measured) for measured in results.measured]
     sections += [_provenance(results), _further(results)]
     lead = (
-        "Portraits that keep a person, and a labelled dataset of people who do not exist, both by the "
-        f"bundled diffusion model on {escape(_machine())}."
+        "Portraits that keep a person, expressions, makeup, and a labelled dataset of people who do not exist, "
+        f"all by the bundled diffusion models on {escape(_machine())}."
     )
     return _document("Mien: demo", "What Mien just made on this machine", lead, [_tiles(results), *sections])
 
@@ -147,6 +149,15 @@ def _expressions(results: Results) -> str:
     return _section("Expressions", lead, table)
 
 
+def _makeup(results: Results) -> str:
+    table = _table(results.makeup, MAKEUP)
+    lead = (
+        f"The same photographs made up, in {results.makeup_seconds:.0f} s. Only the change is brought into a "
+        "photograph, so whatever lies away from the face keeps its bytes."
+    )
+    return _section("Makeup", lead, table)
+
+
 def _dataset(results: Results) -> str:
     facts = results.dataset
     lead = (
@@ -224,9 +235,11 @@ def _further(results: Results) -> str:
 . .venv/bin/activate
 mien portrait photo.jpg --prompt "portrait of a person, smiling, facing slightly left" --count 4
 mien expression photo.jpg --units AU12=0.8,AU4L=0.3 --out smile.png
+mien makeup photo.jpg --reference other.jpg --out made-up.png
 mien analyze photo.jpg
 mien generate identities --ids 50 --images-per-id 10 --out out/identities
 mien generate expressions --per-class 50 --out out/expressions
+mien generate makeup --faces 50 --styles 5 --out out/makeup
 mien evaluate portrait --json out/portrait.json
 mien doctor                                   # what else could be installed"""
     code = """from pipelines.portrait.pipeline import PortraitPipeline

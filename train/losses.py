@@ -1,4 +1,4 @@
-"""Weights of the diffusion loss by noise level, as pure functions.
+"""Losses as pure functions: weights of the diffusion loss by noise level, contrast between labels.
 
 Min-SNR weighting: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section
 3.4. The paper weighs the loss on x0 by min(SNR, gamma); epsilon and v scale that error by SNR and SNR + 1.
@@ -77,3 +77,19 @@ def weighted_mse(
         mask = mask.to(error.dtype).expand_as(error)
         per_sample = (error * mask).flatten(1).sum(1) / mask.flatten(1).sum(1).clamp(min=1e-8)
     return (weight.to(error.dtype) * per_sample).mean()
+
+
+def contrastive_loss(codes: torch.Tensor, label: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Cross-entropy of finding a code of the same label among all others.
+
+    Khosla et al. 2020, "Supervised Contrastive Learning", equation 2.
+
+    Args:
+        codes: (n, c) of length 1.
+        label: (n,).
+        temperature: that cosines are divided by.
+    """
+    itself = torch.eye(len(codes), dtype=torch.bool, device=codes.device)
+    scores = (codes @ codes.T / temperature).masked_fill(itself, -1e4)
+    same = (label[:, None] == label[None]) & ~itself
+    return -((scores.log_softmax(dim=1) * same).sum(1) / same.sum(1).clamp(min=1)).mean()

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from faces import provenance, vocabulary
+from faces.makeup import BARE
 from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
-from mien import demo, page, portrait
+from mien import demo, makeup, page, portrait
 
 
 @dataclass
@@ -57,6 +58,18 @@ class FacePainter(Painter):
         return SimpleNamespace(images=[Image.new("RGB", (16, 16), "olive") for _ in expression])
 
 
+class Brush(Painter):
+    """Answers like MakeupPipeline with pictures in a colour of the call's."""
+
+    def weights_sha256(self):
+        return "cd" * 32
+
+    def __call__(self, image, makeup, generator):
+        self.calls.append((image, makeup, [one.initial_seed() for one in generator]))
+        colour = (20 * len(self.calls), 0, 0)
+        return SimpleNamespace(images=[Image.new("RGB", (16, 16), colour) for _ in image])
+
+
 @pytest.fixture
 def stage(monkeypatch, tmp_path):
     """Everything that costs time replaced; two bundled references."""
@@ -73,6 +86,9 @@ def stage(monkeypatch, tmp_path):
     module.ExpressionPipeline = SimpleNamespace(from_pretrained=lambda model: faces)
     monkeypatch.setitem(sys.modules, "pipelines.expression.pipeline", module)
     monkeypatch.setattr(demo, "_steers_expressions", lambda model: True)
+    brush, module = Brush(), ModuleType("pipelines.makeup.pipeline")
+    module.MakeupPipeline = SimpleNamespace(from_pretrained=lambda model: brush)
+    monkeypatch.setitem(sys.modules, "pipelines.makeup.pipeline", module)
     monkeypatch.setattr(demo.expression, "seen_prompt", lambda picture, pose: f"{picture.stem}, {pose}")
     monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
     made = []
@@ -97,7 +113,7 @@ def stage(monkeypatch, tmp_path):
     monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
     settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)
     return SimpleNamespace(
-        painter=painter, faces=faces, made=made, settings=settings, lines=lines, folder=tmp_path
+        painter=painter, faces=faces, brush=brush, made=made, settings=settings, lines=lines, folder=tmp_path
     )
 
 
@@ -106,7 +122,7 @@ def test_everything_ends_up_on_one_page(stage):
     text = path.read_text()
     assert path == stage.settings.out / "index.html"
     looks = len(demo.LOOKS)
-    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 1
+    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 2 * (len(demo.MAKEUP) + 1) + 1
     assert f"<b>{2 * looks}</b>" in text
     assert "11 of 12 planned pictures kept; 3 attempts" in text
     assert "0.72" in text
@@ -164,6 +180,21 @@ def test_a_model_that_cannot_steer_expressions_shows_none(stage, monkeypatch):
     monkeypatch.setattr(demo, "_steers_expressions", lambda model: False)
     assert "<h2>Expressions</h2>" not in demo.run(stage.settings).read_text()
     assert stage.faces.calls == []
+
+
+def test_makeup_goes_from_colours_to_another_person_and_comes_off(stage):
+    demo.run(demo.Demo(out=stage.settings.out, seed=40))
+    *told, passed_on, removed = stage.brush.calls
+    assert [call[1] for call in told] == [[look] * 2 for look in makeup.EXAMPLES.values()]
+    worn = (20 * len(told), 0, 0)
+    assert [one.getpixel((0, 0)) for one in [*passed_on[1], *removed[0]]] == [worn] * 4
+    assert passed_on[0] == told[0][0] and passed_on[1][0] is removed[0][1]
+    assert removed[1] == [BARE] * 2
+    assert all(call[2] == [40, 40] for call in stage.brush.calls)
+    files = sorted((stage.settings.out / "makeup").glob("*.png"))
+    assert len(files) == 2 * len(demo.MAKEUP)
+    record = provenance.read(files[0])
+    assert (record.pipeline, record.model_sha256) == ("MakeupPipeline", "cd" * 32)
 
 
 def test_a_picture_of_the_user_comes_first(stage):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from train.draws import Draws
-from train.losses import min_snr_weight, snr, target, weighted_mse
+from train.losses import contrastive_loss, min_snr_weight, snr, target, weighted_mse
+from train.moved import moved
 from train.schedule import factor
 
 
@@ -87,3 +88,23 @@ def test_draws_have_the_right_distribution():
     assert draws.bernoulli(0.25).float().mean().item() == pytest.approx(0.25, abs=0.02)
     assert sorted(set(draws.integers(2, 5).tolist())) == [2, 3, 4]
     assert math.isclose(Draws.fixed(1, 3).normal(1)[2, 0], Draws.fixed(1, 5).normal(1)[2, 0])
+
+
+def test_contrast_wants_codes_of_one_label_together():
+    label = torch.tensor([0, 0, 1, 1])
+    together = torch.tensor([[1.0, 0], [1, 0], [0, 1], [0, 1]])
+    apart = together[[0, 2, 1, 3]]
+    # Each code finds its one fellow among three at cosines of 1, 0, 0: -log(e / (e + 2)).
+    expected = -math.log(math.e / (math.e + 2))
+    assert contrastive_loss(together, label, 1.0).item() == pytest.approx(expected, rel=1e-5)
+    assert contrastive_loss(apart, label, 1.0) > contrastive_loss(together, label, 1.0)
+
+
+def test_a_picture_that_is_not_moved_stays_and_a_mirrored_one_is_mirrored():
+    pictures = torch.rand(2, 3, 8, 8)
+    seen = moved(pictures, torch.tensor([False, True]), shift=0, scale=0, rotation=0)
+    assert torch.allclose(seen[0], pictures[0], atol=1e-5)
+    assert torch.allclose(seen[1], pictures[1].flip(-1), atol=1e-5)
+    assert not torch.allclose(
+        moved(pictures, torch.tensor([False, True]), shift=0.1, scale=0, rotation=0), seen, atol=1e-2
+    )

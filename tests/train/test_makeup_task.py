@@ -11,7 +11,7 @@ from pipelines.makeup.pipeline import MakeupPipeline
 from tests.train.heads import one_loss, reached, write_shards
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
-from train.tasks.makeup import MakeupConfig, MakeupTask
+from train.tasks.makeup import MakeupConfig, MakeupTask, _cut_out
 from train.tasks.makeup_scores import found_share, left_share, told_share
 
 TINY = {
@@ -82,7 +82,20 @@ def test_dropped_looks_mean_the_face_as_it_is(worn):
     keep = torch.tensor([True, False])
     goal, source, *_ = whole._pictures(batch, keep, Draws(0, range(2), 0))
     assert torch.equal(goal[0], source[0]) and not torch.equal(goal[1], source[1])
-    assert goal.shape == (2, 3, 96, 96)
+    assert goal.shape == (2, 3, 72, 72)
+
+
+def test_windows_of_training_lie_around_faces(worn):
+    some = task(worn)
+    heads = some.dataset().heads
+    for index, landmarks in enumerate(heads.landmarks):
+        left, top = some._corner(landmarks, np.random.default_rng(index))
+        inside = (landmarks - (left, top) >= 0) & (landmarks - (left, top) < 72)
+        assert inside.all(axis=1).mean() > 0.85
+        batch = {"corner": torch.tensor([[left, top]])}
+    picture = torch.arange(128 * 128.0).view(1, 1, 128, 128)
+    cut = _cut_out(picture, batch["corner"], 72)
+    assert torch.equal(cut, picture[..., top : top + 72, left : left + 72])
 
 
 def test_codes_open_from_coarse_to_fine(worn):

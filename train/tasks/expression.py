@@ -25,6 +25,7 @@ from train.data.heads import unit_table, unit_weights
 from train.data.portraits import PortraitData
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
+from train.moved import moved
 from train.tasks.portrait import PortraitConfig, PortraitTask
 from train.tasks.vae import face_window
 
@@ -207,15 +208,5 @@ def _shaken(pictures: torch.Tensor, mirror: torch.Tensor) -> torch.Tensor:
 
     What pleases a teacher on one grid of pixels alone is a pattern, and no expression.
     """
-    count, device = len(pictures), pictures.device
-    scale = torch.exp(0.03 * torch.randn(count, device=device))
-    turn = 0.04 * torch.randn(count, device=device)
-    side = torch.where(mirror, -1.0, 1.0)
-    shift = 0.025 * torch.randn(count, 2, device=device)
-    across = torch.stack([side * scale * turn.cos(), -scale * turn.sin(), shift[:, 0]], dim=1)
-    down = torch.stack([side * scale * turn.sin(), scale * turn.cos(), shift[:, 1]], dim=1)
-    places = functional.affine_grid(
-        torch.stack([across, down], dim=1), list(pictures.shape), align_corners=False
-    )
-    moved = functional.grid_sample(pictures.float(), places, padding_mode="border", align_corners=False)
-    return moved + 0.04 * torch.randn_like(moved)
+    seen = moved(pictures, mirror, shift=0.025, scale=0.03, rotation=0.04)
+    return seen + 0.04 * torch.randn_like(seen)
