@@ -108,6 +108,9 @@ def heads(
         Literal["own", "shared"],
         typer.Option(help="shared: a person's pictures differ in makeup alone, and groups share looks."),
     ] = "own",
+    motion: Annotated[
+        bool, typer.Option("--motion", help="Pairs of one head before and after an edit, with the flow.")
+    ] = False,
     makehuman: Annotated[
         Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
     ] = None,
@@ -130,6 +133,7 @@ def heads(
             states=states,
             materials=materials,
             makeup=makeup,
+            motion=motion,
             progress=done,
         )
     console.print(f"{count} heads in {folder}", soft_wrap=True)

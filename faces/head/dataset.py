@@ -15,18 +15,23 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
 
 from faces.captions import caption
+from faces.flow import encode_flow
+from faces.head import motion
 from faces.head.assets import find_folder
 from faces.head.makeup import PEOPLE_A_STYLE, alpha_maps, draw_style
 from faces.head.sampler import HeadSampler, draw_second_lights, mark_vertices
 from faces.head.spec import HeadSpec, MakeupLayer
 from faces.head.study import Materials, States, study_state, use_materials
 from faces.provenance import Provenance, to_png_bytes
+
+if TYPE_CHECKING:
+    from faces.head.renderer import HeadImage
 
 Makeup = Literal["own", "shared"]
 """`own` as each look draws it. `shared`: a person's pictures differ in nothing but makeup, the first is bare, and
@@ -49,6 +54,8 @@ class HeadsConfig:
     states: States = "portraits"
     materials: Materials = "all"
     makeup: Makeup = "own"
+    motion: bool = False
+    """Pictures come in pairs: the same head before and after an edit, under one camera, with the flow to each other."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.size < 16:
@@ -57,11 +64,20 @@ class HeadsConfig:
             )
         if self.pictures_per_identity < 1:
             raise ValueError(f"pictures_per_identity {self.pictures_per_identity}: expected at least 1")
+        if self.motion and (self.makeup == "shared" or self.pictures_per_identity % 2 or self.count % 2):
+            raise ValueError(
+                "motion: expected pairs, so even numbers of pictures, and makeup that is their own"
+            )
 
     def hash(self) -> str:
         """Digest of everything but the count, so that a collection can be extended."""
         settings = {key: value for key, value in asdict(self).items() if key != "count"}
-        for name, default in (("states", "portraits"), ("materials", "all"), ("makeup", "own")):
+        for name, default in (
+            ("states", "portraits"),
+            ("materials", "all"),
+            ("makeup", "own"),
+            ("motion", False),
+        ):
             if settings[name] == default:  # collections are older than these choices
                 del settings[name]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
@@ -80,10 +96,14 @@ class HeadCollection:
         vertices = mark_vertices(assets.base, assets.kept, assets.body.faces)
         self.sampler = HeadSampler(config.seed, list(self.renderer.model.sliders), vertices, config.calm)
         self._shading = Shading(shadows=config.look == "first")
+        self._pair: tuple[int, tuple[HeadImage, HeadImage]] | None = None
 
     def spec(self, index: int) -> HeadSpec:
         """Spec of picture `index` of the collection."""
         number, picture = divmod(index, self.config.pictures_per_identity)
+        if self.config.motion and picture % 2:
+            kind, rng = self._edit(index)
+            return motion.moved(self.spec(index - 1), kind, rng)
         variant = picture if self.config.makeup == "own" else 0
         spec = self.sampler.spec(number, variant)
         rng = np.random.default_rng([self.config.seed, 10, number, variant])
@@ -96,6 +116,11 @@ class HeadCollection:
             look = {"makeup": self.style(index), "glasses": 0.0}
             spec = spec.model_copy(update={"look": spec.look.model_copy(update=look)})
         return spec
+
+    def _edit(self, index: int) -> tuple[str, np.random.Generator]:
+        """What happens between the two pictures of a pair, and the source of the rest of its choices."""
+        rng = np.random.default_rng([self.config.seed, 14, index // 2])
+        return motion.draw_kind(rng), rng
 
     def style_id(self, index: int) -> str:
         """Name of the shared look of a picture: people of a group share it; "bare" for none."""
@@ -112,15 +137,27 @@ class HeadCollection:
     def sample(self, index: int) -> dict:
         """Picture, parsing, landmarks, flat labels and the whole spec of picture `index`."""
         spec = self.spec(index)
-        image = self.renderer.render(spec, self.config.size, self._shading)
+        image = self._image(index, spec)
         labels = spec.labels()
+        if self.config.motion:
+            labels["edit"] = self._edit(index)[0]
         if self.config.makeup == "shared":
             labels["style"] = self.style_id(index)
         labels["caption"] = caption(labels, np.random.default_rng([self.config.seed, 7, index]))
         sample = {"rgb": image.rgb, "parsing": image.parsing, "landmarks": image.landmarks}
         if self.config.makeup == "shared":
             sample["alpha"] = alpha_maps(image, self.renderer.regions, spec.look.makeup)
+        if image.flow is not None:
+            sample |= {"flow": image.flow, "co_visible": image.co_visible}
         return sample | {"labels": labels, "spec": spec.model_dump(mode="json")}
+
+    def _image(self, index: int, spec: HeadSpec) -> HeadImage:
+        if not self.config.motion:
+            return self.renderer.render(spec, self.config.size, self._shading)
+        if self._pair is None or self._pair[0] != index // 2:  # both are drawn at once
+            first, second = self.spec(index - index % 2), self.spec(index - index % 2 + 1)
+            self._pair = index // 2, self.renderer.render_pair(first, second, self.config.size, self._shading)
+        return self._pair[1][index % 2]
 
 
 def write_heads(
@@ -137,6 +174,7 @@ def write_heads(
     states: States = "portraits",
     materials: Materials = "all",
     makeup: Makeup = "own",
+    motion: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Render `count` labelled heads of size x size pixels into the folder `out`.
@@ -154,6 +192,7 @@ def write_heads(
         states: which expressions and poses (see `faces.head.study`).
         materials: which skins, brows, hair and lights (see `faces.head.study`).
         makeup: everybody's own, or looks that groups of people share (see `Makeup`).
+        motion: pairs of pictures with the flow from one to the other (see `HeadsConfig`).
         progress: called with the number of pictures of each finished shard.
 
     Raises:
@@ -170,6 +209,7 @@ def write_heads(
         states=states,
         materials=materials,
         makeup=makeup,
+        motion=motion,
     )
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -250,6 +290,8 @@ def _write_tar(path: Path, collection: HeadCollection, indices: range) -> list[d
             rows.append(row)
             if "alpha" in sample:
                 _add(tar, f"{key}.alpha.png", _png((sample["alpha"] * 255).round().astype(np.uint8)))
+            if "flow" in sample:
+                _add(tar, f"{key}.flow.png", encode_flow(sample["flow"], sample["co_visible"]))
             _add(tar, f"{key}.json", json.dumps(row, sort_keys=True).encode())
             _add(tar, f"{key}.landmarks.npy", _npy(sample["landmarks"]))
             _add(tar, f"{key}.parsing.png", _png(sample["parsing"]))

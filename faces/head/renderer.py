@@ -83,16 +83,45 @@ class HeadRenderer:
         self, spec: HeadSpec, size: int, shading: Shading = PLAIN, other: HeadSpec | None = None
     ) -> HeadImage:
         """Render one spec at size x size pixels; with `other` (the same identity and look) also the flow to it."""
-        # Both states of a pair show the same meshes, so that every point of one exists in the other.
+        scene, target = self._scenes(spec, other)
+        with self._gl.gl:  # another renderer of this process may have made its own context current
+            rgba = self._gl.draw_colour(scene, size * shading.supersampling, shading)
+            truth = self._gl.draw_truth(scene, target, size)
+            seen = self._gl.draw_truth(target, scene, size) if other is not None else None
+        return self._assemble(scene, target, rgba, truth, seen, size)
+
+    def render_pair(
+        self, first: HeadSpec, second: HeadSpec, size: int, shading: Shading = PLAIN
+    ) -> tuple[HeadImage, HeadImage]:
+        """Render one head in two states under the first one's camera, each with the flow to the other.
+
+        `render` aims a camera at every face; here it stands still, so that a face that moves moves in the picture.
+
+        Raises:
+            ValueError: two heads, or two looks.
+        """
+        scene, target = self._scenes(first, second)
+        target.camera, target.eye = scene.camera, scene.eye
+        with self._gl.gl:
+            there, back = self._gl.draw_truth(scene, target, size), self._gl.draw_truth(target, scene, size)
+            seen = [
+                self._gl.draw_colour(one, size * shading.supersampling, shading) for one in (scene, target)
+            ]
+        return (
+            self._assemble(scene, target, seen[0], there, back, size),
+            self._assemble(target, scene, seen[1], back, there, size),
+        )
+
+    def _scenes(self, spec: HeadSpec, other: HeadSpec | None) -> tuple[Scene, Scene]:
+        """Pose a spec and the other state: both show the same meshes, so every point of one exists in the other."""
         open_mouth = any(mouth_is_open(one.state.action_units) for one in (spec, other) if one is not None)
         scene = self._scene(spec, open_mouth)
-        target = self._scene(other, open_mouth) if other is not None else scene
-        if other is not None and [name for _, name in target.names] != [name for _, name in scene.names]:
+        if other is None:
+            return scene, scene
+        target = self._scene(other, open_mouth)
+        if [name for _, name in target.names] != [name for _, name in scene.names]:
             raise ValueError("flow needs two specs of one head: the same identity and the same look")
-        rgba = self._gl.draw_colour(scene, size * shading.supersampling, shading)
-        truth = self._gl.draw_truth(scene, target, size)
-        seen = self._gl.draw_truth(target, scene, size) if other is not None else None
-        return self._assemble(scene, target, rgba, truth, seen, size)
+        return scene, target
 
     def _scene(self, spec: HeadSpec, open_mouth: bool) -> Scene:
         look, identity = spec.look, spec.identity

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from faces.flow import decode_flow
+
 PICTURES = {"png", "webp", "jpg", "jpeg"}
 
 
@@ -24,9 +26,13 @@ def decode(extension: str, data: bytes) -> Any:
     """Return the value of a member.
 
     Pictures become uint8 arrays, (h, w, 3) RGB or (h, w) where the file is grey or a palette of labels; npy
-    arrays stay as they are; json becomes a dict; txt a str; anything else stays bytes.
+    arrays stay as they are, and so does flow of KITTI's format as (h, w, 3) float32: dx, dy in pixels, and 1 where
+    it is valid; json becomes a dict; txt a str; anything else stays bytes.
     """
     kind = extension.rpartition(".")[2].lower()
+    if extension == "flow.png":
+        flow, valid = decode_flow(data)
+        return np.dstack([flow, valid]).astype(np.float32)
     if kind in PICTURES:
         with Image.open(io.BytesIO(data)) as picture:
             return picture_array(picture)
