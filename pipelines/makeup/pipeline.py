@@ -39,6 +39,7 @@ from pipelines.makeup.pixels import fold_of, unfold
 from pipelines.makeup.regions import mask_of
 from pipelines.makeup.structure import draw_structure
 from pipelines.makeup.subjects import Subject, frame_subjects, open_subject
+from pipelines.makeup.window import cut_out, face_corner, fade, put_back
 from pipelines.portrait.arguments import check_noise
 from pipelines.portrait.encoder import FaceEncoder
 
@@ -69,6 +70,8 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         makeup_encoder: codes of looks; None for checkpoints that have none, which take photographs alone.
         text_encoder: reads the empty text that the ControlNets of Stable Diffusion attend to; None for zeros.
         tokenizer: of the text encoder.
+        frame_size: side of the canonical frame in pixels; by default what the denoiser draws. If it draws less, it
+            draws a window around the face.
     """
 
     _bundled = "makeup"
@@ -90,8 +93,10 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         makeup_encoder: MakeupEncoder | None = None,
         text_encoder: CLIPTextModel | None = None,
         tokenizer: CLIPTokenizer | None = None,
+        frame_size: int | None = None,
     ) -> None:
         super().__init__()
+        self.register_to_config(frame_size=frame_size)
         self.register_modules(
             vae=vae,
             unet=unet,
@@ -114,7 +119,12 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
 
     @property
     def frame_size(self) -> int:
-        """Side of the canonical frame that the model works on, in pixels."""
+        """Side of the canonical frame that faces are brought to, in pixels."""
+        return self.config.frame_size or self.window_size
+
+    @property
+    def window_size(self) -> int:
+        """Side of the part of a frame, around the face, that the model works on, in pixels."""
         return self.unet.config.sample_size * self.vae_scale_factor
 
     @property
@@ -185,7 +195,7 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         return states.to(dtype).expand(count, -1, -1)
 
     def decode_latents(self, latents: torch.Tensor) -> torch.Tensor:
-        """Turn latents into frames (n, 3, S, S) in [-1, 1]."""
+        """Turn latents into windows (n, 3, w, w) in [-1, 1]."""
         if self.vae is None:
             return unfold(latents, self.vae_scale_factor)
         latents = latents / self.vae.config.scaling_factor
@@ -312,14 +322,19 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         return MakeupOutput(images=output, masks=masks) if return_dict else (output, masks)
 
     def prepare_pictures(self, subjects: Sequence[Subject]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Frames, and drawings of their landmarks, (n, 3, S, S) in [0, 1] each."""
+        """Windows of the frames, and of drawings of their landmarks, (n, 3, w, w) in [0, 1] each."""
         device, dtype = self._execution_device, self.unet.dtype
         frames = np.stack([subject.frame for subject in subjects])
         drawings = np.stack([draw_structure(subject.landmarks, self.frame_size) for subject in subjects])
+        corners = torch.from_numpy(np.stack([self._corner(subject) for subject in subjects])).to(device)
         faces, structure = (
-            torch.from_numpy(rows).movedim(-1, 1).to(device, dtype) / 255 for rows in (frames, drawings)
+            cut_out(torch.from_numpy(rows).movedim(-1, 1).to(device, dtype) / 255, corners, self.window_size)
+            for rows in (frames, drawings)
         )
         return faces, structure
+
+    def _corner(self, subject: Subject) -> np.ndarray:
+        return face_corner(subject.landmarks, self.frame_size, self.window_size)
 
     def _subjects(self, images: Sequence[ImageSource], aligned: bool) -> list[Subject]:
         if not images:
@@ -340,10 +355,13 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         output_type: str,
     ) -> tuple[list[Any], list[np.ndarray]]:
         """Photographs with what changed, and their masks."""
-        frames = (self.decode_latents(latents).float() / 2 + 0.5).clamp(0, 1).movedim(1, -1).cpu().numpy()
+        windows = (self.decode_latents(latents).float() / 2 + 0.5).clamp(0, 1).movedim(1, -1).cpu().numpy()
         pictures, changed = [], []
-        for subject, frame, mask, strength in zip(subjects, frames, masks, strengths, strict=True):
-            picture, where = subject.paste(frame, mask * (strength > 0))
+        for subject, window, mask, strength in zip(subjects, windows, masks, strengths, strict=True):
+            corner = self._corner(subject)
+            frame = put_back(subject.frame.astype(np.float32) / 255, window, corner)
+            counts = fade(self.frame_size, self.window_size, corner) * (strength > 0)
+            picture, where = subject.paste(frame, mask * counts)
             pictures.append(_converted(picture, output_type))
             changed.append(where)
         return pictures, changed

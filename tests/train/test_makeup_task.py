@@ -11,7 +11,7 @@ from pipelines.makeup.pipeline import MakeupPipeline
 from tests.train.heads import one_loss, reached, write_shards
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
-from train.tasks.makeup import MakeupConfig, MakeupTask, _cut_out
+from train.tasks.makeup import MakeupConfig, MakeupTask
 from train.tasks.makeup_scores import found_share, left_share, told_share
 
 TINY = {
@@ -87,15 +87,11 @@ def test_dropped_looks_mean_the_face_as_it_is(worn):
 
 def test_windows_of_training_lie_around_faces(worn):
     some = task(worn)
-    heads = some.dataset().heads
-    for index, landmarks in enumerate(heads.landmarks):
-        left, top = some._corner(landmarks, np.random.default_rng(index))
-        inside = (landmarks - (left, top) >= 0) & (landmarks - (left, top) < 72)
-        assert inside.all(axis=1).mean() > 0.85
-        batch = {"corner": torch.tensor([[left, top]])}
-    picture = torch.arange(128 * 128.0).view(1, 1, 128, 128)
-    cut = _cut_out(picture, batch["corner"], 72)
-    assert torch.equal(cut, picture[..., top : top + 72, left : left + 72])
+    data = some.dataset()
+    for index in range(len(data)):
+        left, top = some.sample(data, index, np.random.default_rng(index))["corner"]
+        inside = data.heads.landmarks[index] - (left, top)
+        assert ((inside >= 0) & (inside < 72)).all(axis=1).mean() > 0.85
 
 
 def test_codes_open_from_coarse_to_fine(worn):
@@ -112,7 +108,7 @@ def test_validation_draws_a_sheet_and_the_export_is_a_pipeline(worn, tmp_path):
     assert (tmp_path / "step-00000007.png").is_file()
     some.export(model, tmp_path / "export")
     pipe = MakeupPipeline.from_pretrained(tmp_path / "export")
-    assert pipe.frame_size == 128 and pipe.adapter.config.framing == "face"
+    assert (pipe.frame_size, pipe.window_size) == (128, 72) and pipe.adapter.config.framing == "face"
 
 
 def test_scores_of_perfect_and_of_no_work(worn):

@@ -26,6 +26,7 @@ from pipelines.makeup.modules import cut
 from pipelines.makeup.pipeline import MakeupPipeline
 from pipelines.makeup.pixels import fold, unfold
 from pipelines.makeup.structure import draw_structure
+from pipelines.makeup.window import cut_out, face_corner, put_back
 from train.data.heads import CARD
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
@@ -39,10 +40,8 @@ from train.tasks.makeup_scores import found_share, left_share, told_share
 _TIMESTEPS = 1000
 _CHANGED = 0.08
 "Difference of a pixel, of 2, from which it counts as wholly made up."
-_LIFT = 0.04
-"How far above the middle of the landmarks, which end at the brows, the middle of a window lies; share of the frame."
 _JITTER = 0.05
-"How far windows lie from there at most, as a share of the frame."
+"How far windows lie from where a pipeline puts them at most, as a share of the frame."
 _AWAY = 0.1
 "Weight of a pixel away from the face."
 
@@ -165,21 +164,16 @@ class MakeupTask(Task):
         }
         if self.config.looks_only:
             return looks
-        landmarks = np.array(dataset.heads.landmarks[index])
+        landmarks, size = np.array(dataset.heads.landmarks[index]), self.config.size
         landmarks = landmarks + rng.normal(0, 0.6, landmarks.shape) * rng.random()
         return looks | {
             "target": index,
             "source": dataset.source(index, rng, self.config.bare_share),
-            "structure": draw_structure(landmarks, self.config.size),
-            "corner": self._corner(landmarks, rng),
+            "structure": draw_structure(landmarks, size),
+            "corner": face_corner(
+                landmarks, size, self.config.window, rng.uniform(-_JITTER, _JITTER, 2) * size
+            ),
         }
-
-    def _corner(self, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Left and top of a window around a face."""
-        size, window = self.config.size, self.config.window
-        middle = (landmarks.min(axis=0) + landmarks.max(axis=0)) / 2 - (0, _LIFT * size)
-        middle = middle + rng.uniform(-_JITTER, _JITTER, 2) * size
-        return (middle - window / 2).round().clip(0, size - window).astype(np.int64)
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """What makes codes of looks, and the error of the estimate of the target."""
@@ -227,8 +221,8 @@ class MakeupTask(Task):
         face = self.faces[batch["target"]][:, None].float()
         goal = torch.where(keep.view(-1, 1, 1, 1), source, goal)
         mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
-        cut_out = [_cut_out(x, batch["corner"], self.config.window) for x in (goal, source, structure, face)]
-        return tuple(torch.where(mirror, x.flip(-1), x) for x in cut_out)
+        windows = [cut_out(x, batch["corner"], self.config.window) for x in (goal, source, structure, face)]
+        return tuple(torch.where(mirror, x.flip(-1), x) for x in windows)
 
     def _opened(self, step: int) -> int:
         """How many numbers of a code are used: from the shortest length to all, then any of the lengths."""
@@ -325,22 +319,29 @@ class MakeupTask(Task):
     @torch.no_grad()
     def _edited(self, model, sources, landmarks, references, device, steps: int = 8) -> np.ndarray:
         """Draw (n, s, s, 3) uint8 with the looks of references."""
-        size = self.config.size
-        structure = np.stack([draw_structure(points, size) for points in landmarks])
-        structure = torch.from_numpy(structure).to(device).movedim(-1, 1).float() / 255
-        face = _pixels(torch.from_numpy(np.asarray(sources)).to(device)) / 2 + 0.5
+        size, window = self.config.size, self.config.window
+        corners = np.stack([face_corner(points, size, window) for points in landmarks])
+        drawings = torch.from_numpy(np.stack([draw_structure(points, size) for points in landmarks])).to(
+            device
+        )
+        frames = torch.from_numpy(np.asarray(sources)).to(device)
+        structure, face = (
+            cut_out(x.movedim(-1, 1).float() / 255, torch.from_numpy(corners).to(device), window)
+            for x in (drawings, frames)
+        )
         seen = self._crop(_pixels(torch.from_numpy(np.asarray(references)).to(device)))
         tokens = model["adapter"](model["image_encoder"](seen, output_hidden_states=True).hidden_states)
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
-        channels, side = 3 * self.config.fold**2, size // self.config.fold
+        channels, side = 3 * self.config.fold**2, window // self.config.fold
         latents = torch.randn(len(face), channels, side, side, generator=torch.Generator().manual_seed(5)).to(
             device
         )
         for t in scheduler.timesteps:
             answer = self._denoise(model, latents, t.to(device), face, structure, tokens, None)
             latents = scheduler.step(answer, t, latents).prev_sample
-        return to_uint8(unfold(latents, self.config.fold))
+        drawn = to_uint8(unfold(latents, self.config.fold))
+        return np.stack([put_back(*one) for one in zip(np.asarray(sources), drawn, corners, strict=True)])
 
     @torch.no_grad()
     def _codes(self, model: Any, pairs: MakeupPairs, device: torch.device) -> torch.Tensor:
@@ -371,7 +372,14 @@ class MakeupTask(Task):
             size={"shortest_edge": size}, crop_size=size, image_mean=[0.5] * 3, image_std=[0.5] * 3
         )
         parts = {name: model[name] for name in PARTS}
-        return MakeupPipeline(vae=None, scheduler=self.scheduler, feature_extractor=processor, **parts)
+        parts["unet"].register_to_config(sample_size=self.config.window // self.config.fold)
+        return MakeupPipeline(
+            vae=None,
+            scheduler=self.scheduler,
+            feature_extractor=processor,
+            frame_size=self.config.size,
+            **parts,
+        )
 
     def export(self, model: Any, folder: Path) -> None:
         """Write the whole pipeline in fp16, as `from_pretrained` reads it."""
@@ -383,16 +391,6 @@ class MakeupTask(Task):
 def _pixels(images: torch.Tensor) -> torch.Tensor:
     """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
     return images.movedim(-1, 1).float() / 127.5 - 1
-
-
-def _cut_out(x: torch.Tensor, corner: torch.Tensor, side: int) -> torch.Tensor:
-    """A window (n, c, side, side) of each picture, from its (left, top)."""
-    count, channels = x.shape[:2]
-    places = torch.arange(side, device=x.device)
-    columns, rows = (corner[:, axis, None] + places for axis in range(2))
-    one = torch.arange(count, device=x.device).view(-1, 1, 1, 1)
-    channel = torch.arange(channels, device=x.device).view(1, -1, 1, 1)
-    return x[one, channel, rows[:, None, :, None], columns[:, None, None, :]]
 
 
 def _standardised(x: torch.Tensor) -> torch.Tensor:

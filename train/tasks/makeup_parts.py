@@ -29,7 +29,7 @@ PARTS = {
 
 def make_parts(config: MakeupConfig) -> dict[str, nn.Module]:
     """Make untrained parts."""
-    channels, side = 3 * config.fold**2, config.size // config.fold
+    channels, side = 3 * config.fold**2, config.window // config.fold
     shape: dict[str, Any] = {
         "in_channels": channels,
         "block_out_channels": config.channels,
