@@ -10,9 +10,11 @@ from typing import Any
 
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.utils.torch_utils import randn_tensor
 
 import weights
 from faces.provenance import Provenance, prompt_hash
+from pipelines.portrait.arguments import check_noise
 
 
 class FacePipeline(DiffusionPipeline):
@@ -93,6 +95,19 @@ class FacePipeline(DiffusionPipeline):
     def interrupt(self) -> bool:
         """Whether a callback has set `_interrupt` to skip the remaining steps."""
         return self._interrupt
+
+    def _initial_latents(
+        self,
+        shape: tuple[int, ...],
+        generator: torch.Generator | list[torch.Generator] | None,
+        latents: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Draw noise of a shape, or take the caller's, at the level that the scheduler starts from."""
+        check_noise(latents, generator, shape)
+        device, dtype = self._execution_device, self.unet.dtype
+        if latents is None:
+            latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
+        return latents.to(device, dtype) * self.scheduler.init_noise_sigma
 
     def _step_kwargs(self, eta: float, generator: Any) -> dict[str, Any]:
         accepted = inspect.signature(self.scheduler.step).parameters

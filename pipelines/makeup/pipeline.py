@@ -17,7 +17,6 @@ from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline, UNet2DC
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from transformers import (
     BaseImageProcessor,
@@ -40,7 +39,6 @@ from pipelines.makeup.regions import mask_of
 from pipelines.makeup.structure import draw_structure
 from pipelines.makeup.subjects import Subject, frame_subjects, open_subject
 from pipelines.makeup.window import cut_out, face_corner, fade, put_back
-from pipelines.portrait.arguments import check_noise
 from pipelines.portrait.encoder import FaceEncoder
 
 
@@ -177,12 +175,7 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
     ) -> torch.Tensor:
         """Draw the initial noise, or take the caller's, at the level that the scheduler starts from."""
         side = self.unet.config.sample_size
-        shape = (count, self.unet.config.in_channels, side, side)
-        check_noise(latents, generator, shape)
-        device, dtype = self._execution_device, self.unet.dtype
-        if latents is None:
-            latents = randn_tensor(shape, generator=generator, device=device, dtype=dtype)
-        return latents.to(device, dtype) * self.scheduler.init_noise_sigma
+        return self._initial_latents((count, self.unet.config.in_channels, side, side), generator, latents)
 
     def empty_text(self, count: int) -> torch.Tensor:
         """What the ControlNets attend to beside pictures: the empty text, or zeros without a text encoder."""

@@ -1,0 +1,1 @@
+"""Points of a face dragged to where they shall be, by way of a dense flow."""
