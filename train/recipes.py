@@ -326,3 +326,48 @@ def makeup() -> TrainConfig:
         validate_every=1000,
         workers=2,
     )
+
+
+@recipe
+def flow() -> TrainConfig:
+    """The network of `mini` that completes drags to a flow, on rendered pairs."""
+    from train.tasks.flow import FlowConfig
+
+    return TrainConfig(
+        name="flow",
+        task=FlowConfig(),
+        optimizer=OptimizerConfig(
+            kind="muon", lr=2e-3, weight_decay=0.01, warmup=50, schedule="constant", cooldown=1500, final=0.02
+        ),
+        batch_size=64,
+        steps=6000,
+        ema_decay=0.995,
+        validate_every=1000,
+        workers=2,
+    )
+
+
+@recipe
+def drag() -> TrainConfig:
+    """The drag model of `mini`: what draws the picture that a flow asks for."""
+    from train.tasks.drag import DragConfig
+
+    return TrainConfig(
+        name="drag",
+        task=DragConfig(),
+        optimizer=OptimizerConfig(
+            kind="muon",
+            lr=1.5e-3,
+            weight_decay=0.01,
+            warmup=50,
+            schedule="constant",
+            cooldown=1200,
+            final=0.03,
+        ),
+        batch_size=32,
+        steps=5000,
+        mixed_precision="bf16",
+        ema_decay=0.99,
+        validate_every=1000,
+        workers=2,
+    )

@@ -107,12 +107,8 @@ class FlowDenoisingMixin:
     def conditions(self, frames: torch.Tensor, flow: torch.Tensor, branch: Branch) -> torch.Tensor:
         """What the denoiser is shown beside noise in a branch of the guidance, (n, c, h, w)."""
         flow = flow if branch == "flow" else torch.zeros_like(flow)
-        side = self.unet.config.sample_size
-        parts = [self.encode(frames), published_latent_flow(flow, side)]
-        if self.sees_moved:
-            moved, holes = splat(frames, flow)
-            parts += [self.encode(moved), functional.interpolate(holes, size=(side, side), mode="area")]
-        shown = torch.cat(parts, dim=1).to(self.unet.dtype)
+        side, dtype = self.unet.config.sample_size, self.unet.dtype
+        shown = shown_beside_noise(frames, flow, side, self.encode, self.sees_moved).to(dtype)
         return torch.zeros_like(shown) if branch == "none" else shown
 
     def encode(self, frames: torch.Tensor) -> torch.Tensor:
@@ -136,6 +132,32 @@ class FlowDenoisingMixin:
             return unfold(latents, self.vae_scale_factor)
         latents = latents / self.vae.config.scaling_factor
         return self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
+
+
+def shown_beside_noise(
+    frames: torch.Tensor,
+    flow: torch.Tensor,
+    side: int,
+    encode: Callable[[torch.Tensor], torch.Tensor],
+    sees_moved: bool,
+) -> torch.Tensor:
+    """The picture and the flow, and where a denoiser sees them the moved picture and its holes.
+
+    Args:
+        frames: (n, 3, S, S) in [-1, 1].
+        flow: (n, 2, S, S) in pixels.
+        side: of the denoiser's grid.
+        encode: from frames to that grid.
+        sees_moved: whether it sees the last two.
+
+    Returns:
+        (n, c, side, side).
+    """
+    parts = [encode(frames), published_latent_flow(flow, side)]
+    if sees_moved:
+        moved, holes = splat(frames, flow)
+        parts += [encode(moved), functional.interpolate(holes, size=(side, side), mode="area")]
+    return torch.cat(parts, dim=1)
 
 
 def as_pictures(frames: torch.Tensor) -> np.ndarray:

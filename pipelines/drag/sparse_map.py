@@ -101,20 +101,53 @@ def published_latent_flow(flow: torch.Tensor, size: int) -> torch.Tensor:
 def splat_map(drags: Sequence[Drags], size: int) -> torch.Tensor:
     """Draw drags and pins as Gaussian splats.
 
-    Where splats overlap, their vectors are averaged by weight (Knutsson and Westin 1993, normalised convolution).
-
     Args:
         drags: of square frames.
         size: side of the map.
 
     Returns:
-        (n, 3, size, size) float32: vectors in frame widths times `VECTOR_SCALE`, and confidence 0..1, which is 1 at a
-        source or pin. All three are 0 away from them.
+        (n, 3, size, size) as of `draw_splats`.
 
     Raises:
         ValueError: a frame that is not square.
     """
-    return torch.stack([_splats(one, size) for one in drags])
+    rows = [_square(one, size) for one in drags]
+    most = max(len(one.sources) + len(one.pins) for one in rows)
+    places, vectors = torch.zeros(len(rows), most, 2), torch.zeros(len(rows), most, 2)
+    known = torch.zeros(len(rows), most, dtype=torch.bool)
+    for row, one in enumerate(rows):
+        count, all_of_them = len(one.sources), len(one.sources) + len(one.pins)
+        places[row, :count], places[row, count:all_of_them] = map(torch.from_numpy, (one.sources, one.pins))
+        vectors[row, :count] = torch.from_numpy(one.vectors)
+        known[row, :all_of_them] = True
+    return draw_splats(places / size, vectors / size, known, size)
+
+
+def draw_splats(places: torch.Tensor, vectors: torch.Tensor, known: torch.Tensor, size: int) -> torch.Tensor:
+    """Draw a batch of points with vectors as Gaussian splats.
+
+    Where splats overlap, their vectors are averaged by weight (Knutsson and Westin 1993, normalised convolution).
+
+    Args:
+        places: (n, k, 2) as shares of the frame's width, x and y.
+        vectors: (n, k, 2) likewise; 0 for pins.
+        known: (n, k) bool, which of them there are.
+        size: side of the map.
+
+    Returns:
+        (n, 3, size, size) float32: vectors in frame widths times `VECTOR_SCALE`, and confidence 0..1, which is 1 at a
+        source or pin. All three are 0 away from them.
+    """
+    sigma = max(_SIGMA * size, _LEAST_SIGMA)
+    centres = torch.arange(size, device=places.device) + 0.5
+    columns, rows = torch.exp(-(((centres - places[..., None] * size) / sigma) ** 2) / 2).unbind(dim=2)
+    weights = rows[..., :, None] * columns[..., None, :]  # (n, k, size, size)
+    weights = torch.where(weights < math.exp(-(_REACH**2) / 2), 0.0, weights) * known[..., None, None]
+    total = weights.sum(dim=1)
+    summed = torch.einsum("nkyx,nkc->ncyx", weights, vectors * VECTOR_SCALE)
+    mean = summed / torch.where(total > 0, total, 1.0)[:, None]
+    confidence = weights.amax(dim=1) if weights.shape[1] else total
+    return torch.cat([mean, confidence[:, None]], dim=1)
 
 
 def _impulses(drags: Drags, size: int) -> torch.Tensor:  # (2, size, size), pixels of that size
@@ -128,24 +161,6 @@ def _impulses(drags: Drags, size: int) -> torch.Tensor:  # (2, size, size), pixe
     for (column, row), vector in zip(drags.source_pixels, torch.from_numpy(drags.vectors), strict=True):
         impulses[:, row, column] = vector
     return impulses
-
-
-def _splats(drags: Drags, size: int) -> torch.Tensor:  # (3, size, size)
-    drags = _square(drags, size)
-    points = torch.cat([torch.from_numpy(drags.sources), torch.from_numpy(drags.pins)])
-    if not len(points):
-        return torch.zeros(3, size, size)
-    vectors = torch.zeros(len(points), 2)
-    vectors[: len(drags.sources)] = torch.from_numpy(drags.vectors) / size * VECTOR_SCALE
-    sigma = max(_SIGMA * size, _LEAST_SIGMA)
-    centres = torch.arange(size) + 0.5
-    columns, rows = torch.exp(-(((centres - points[..., None]) / sigma) ** 2) / 2).unbind(dim=1)
-    weights = rows[:, :, None] * columns[:, None, :]  # (k + m, size, size)
-    weights = torch.where(weights < math.exp(-(_REACH**2) / 2), 0.0, weights)
-    total = weights.sum(dim=0)
-    summed = torch.einsum("kyx,kc->cyx", weights, vectors)
-    mean = summed / torch.where(total > 0, total, 1.0)
-    return torch.cat([mean, weights.amax(dim=0)[None]])
 
 
 def _square(drags: Drags, size: int) -> Drags:

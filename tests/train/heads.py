@@ -13,6 +13,7 @@ from PIL import Image
 from torch.utils.data import default_collate
 
 from faces.captions import caption
+from faces.flow import encode_flow
 from faces.head.dataset import _write_parquet
 from faces.head.sampler import HeadSampler
 from faces.head.study import study_state
@@ -21,10 +22,11 @@ from train.draws import Draws
 SIZE = 128
 
 
-def write_shards(folder: Path, makeup: bool = False) -> Path:
+def write_shards(folder: Path, makeup: bool = False, motion: bool = False) -> Path:
     """Write four people in two pictures each, half of them with free action units.
 
-    With `makeup` the first of each is bare, and all wear one look in the second.
+    With `makeup` the first of each is bare, and all wear one look in the second. With `motion` the head of the first is
+    a pixel further right and two further down in the second.
     """
     sampler = HeadSampler(3, [f"nose/nose-{name}|incr" for name in "abcd"], np.arange(50, 90))
     rng = np.random.default_rng(0)
@@ -41,18 +43,24 @@ def write_shards(folder: Path, makeup: bool = False) -> Path:
             if makeup:
                 worn = {"region": "lips", "colour": [0.5, 0.1, 0.1], "alpha": 0.7, "extent": 0.4}
                 row |= {"style": "3-0-1" if index % 2 else "bare", "makeup": [worn] if index % 2 else []}
+            if motion:
+                row["edit"] = "pose"
             rows.append(row)
             landmarks = io.BytesIO()
             np.save(landmarks, rng.uniform(30, 98, (68, 2)).astype(np.float32))
             parsing = np.zeros((SIZE, SIZE), np.uint8)
             parsing[30:100, 30:100], parsing[50:56, 45:55], parsing[60:75, 58:70] = 1, 4, 10
-            for extension, content in {
+            flow = np.zeros((SIZE, SIZE, 2), np.float32)
+            flow[30:100, 30:100] = (-1, -2) if index % 2 else (1, 2)
+            files = {"flow.png": encode_flow(flow, parsing > 0)} if motion else {}
+            files |= {
                 "png": png(rng.integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)),
                 "parsing.png": png(parsing),
                 "landmarks.npy": landmarks.getvalue(),
                 "json": json.dumps(row).encode(),
                 "spec.json": spec.model_dump_json().encode(),
-            }.items():
+            }
+            for extension, content in files.items():
                 member = tarfile.TarInfo(f"{row['key']}.{extension}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))

@@ -71,6 +71,8 @@ REGISTRY: dict[str, str] = {
     "portrait": "train.tasks.portrait:PortraitTask",
     "expression": "train.tasks.expression:ExpressionTask",
     "makeup": "train.tasks.makeup:MakeupTask",
+    "flow": "train.tasks.flow:FlowTask",
+    "drag": "train.tasks.drag:DragTask",
     "calibrator": "train.tasks.calibrator:CalibratorTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."
