@@ -1,4 +1,4 @@
-"""Losses as pure functions: weights of the diffusion loss by noise level, contrast between labels.
+"""Losses as pure functions: weights of the diffusion loss by noise level, what codes shall tell and not tell.
 
 Min-SNR weighting: Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy", section
 3.4. The paper weighs the loss on x0 by min(SNR, gamma); epsilon and v scale that error by SNR and SNR + 1.
@@ -93,3 +93,17 @@ def contrastive_loss(codes: torch.Tensor, label: torch.Tensor, temperature: floa
     scores = (codes @ codes.T / temperature).masked_fill(itself, -1e4)
     same = (label[:, None] == label[None]) & ~itself
     return -((scores.log_softmax(dim=1) * same).sum(1) / same.sum(1).clamp(min=1)).mean()
+
+
+def covariance_penalty(codes: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+    """Squared covariance of codes with facts that they shall not tell, a mean over facts.
+
+    Not the correlation: that has no scale, and codes collapse before it lets go.
+
+    Args:
+        codes: (n, c).
+        facts: (n, f); each is brought to a deviation of 1 first.
+    """
+    beyond = codes.float() - codes.float().mean(dim=0)
+    facts = (facts - facts.mean(dim=0)) / facts.std(dim=0).clamp(min=1e-4)
+    return (beyond.T @ facts / len(facts)).square().sum(dim=0).mean()

@@ -34,7 +34,7 @@ from pipelines.makeup import looks, published
 from pipelines.makeup.attention import check_text, install_makeup_attention
 from pipelines.makeup.encoding import LookEncodingMixin
 from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder
-from pipelines.makeup.pixels import fold_of, unfold
+from pipelines.makeup.pixels import fold, fold_of, unfold
 from pipelines.makeup.regions import mask_of
 from pipelines.makeup.structure import draw_structure
 from pipelines.makeup.subjects import Subject, frame_subjects, open_subject
@@ -70,6 +70,8 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         tokenizer: of the text encoder.
         frame_size: side of the canonical frame in pixels; by default what the denoiser draws. If it draws less, it
             draws a window around the face.
+        predicts_change: the denoiser answers with what is to be added to the face, not with the whole picture: what
+            stays is then exact, down to the lashes.
     """
 
     _bundled = "makeup"
@@ -92,9 +94,12 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         text_encoder: CLIPTextModel | None = None,
         tokenizer: CLIPTokenizer | None = None,
         frame_size: int | None = None,
+        predicts_change: bool = False,
     ) -> None:
         super().__init__()
-        self.register_to_config(frame_size=frame_size)
+        if predicts_change and (vae is not None or scheduler.config.prediction_type != "sample"):
+            raise ValueError("predicts_change: only for a denoiser of pixels that predicts samples")
+        self.register_to_config(frame_size=frame_size, predicts_change=predicts_change)
         self.register_modules(
             vae=vae,
             unet=unet,
@@ -278,6 +283,7 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         # 3. Denoise.
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         latents = self.prepare_latents(len(subjects), generator, latents)
+        kept = fold(faces * 2 - 1, self.vae_scale_factor) if self.config.predicts_change else latents * 0
         step_kwargs = self._step_kwargs(eta, generator)
         times = self.scheduler.timesteps
         self._num_timesteps = len(times)
@@ -287,7 +293,7 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
                     continue
                 noisy = self.scheduler.scale_model_input(latents, t)
                 down, middle = self.controls(noisy, t, text, faces, drawings)
-                predicted = torch.zeros_like(noisy)
+                predicted = kept.clone()
                 for (tokens, mask), weight in zip(questions, weights, strict=True):
                     answer = self.unet(
                         noisy,

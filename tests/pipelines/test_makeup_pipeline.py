@@ -135,6 +135,20 @@ def test_guidance_sums_answers_with_weights_of_one(pipe):
     assert np.allclose(both[1], edit(pipe, OTHER, RED, seeds=(1,), strength=0.25)[0], atol=1e-5)
 
 
+def test_a_denoiser_of_changes_that_answers_nothing_changes_nothing():
+    pipe = toy_makeup_pipeline(predicts_change=True)
+    assert not np.array_equal(np.asarray(edit(pipe, output_type="pil")[0]), FACE)
+    torch.nn.init.zeros_(pipe.unet.conv_out.weight)
+    torch.nn.init.zeros_(pipe.unet.conv_out.bias)
+    assert np.array_equal(np.asarray(edit(pipe, output_type="pil")[0]), FACE)
+
+
+def test_changes_are_for_denoisers_of_pixels_that_predict_samples():
+    scheduler = DPMSolverMultistepScheduler(prediction_type="epsilon")
+    with pytest.raises(ValueError, match="predicts samples"):
+        toy_makeup_pipeline(predicts_change=True, scheduler=scheduler)
+
+
 def test_outside_the_face_no_byte_changes(pipe):
     result = pipe(FACE, REFERENCE, num_inference_steps=2, generator=generators(0))
     picture, mask = np.asarray(result.images[0]), result.masks[0]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from train.draws import Draws
-from train.losses import contrastive_loss, min_snr_weight, snr, target, weighted_mse
+from train.losses import contrastive_loss, covariance_penalty, min_snr_weight, snr, target, weighted_mse
 from train.moved import moved
 from train.schedule import factor
 
@@ -108,3 +108,11 @@ def test_a_picture_that_is_not_moved_stays_and_a_mirrored_one_is_mirrored():
     assert not torch.allclose(
         moved(pictures, torch.tensor([False, True]), shift=0.1, scale=0, rotation=0), seen, atol=1e-2
     )
+
+
+def test_codes_that_tell_a_fact_are_penalised_by_how_much():
+    facts = torch.randn(4000, 1, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(4000, 2, generator=torch.Generator().manual_seed(1))
+    telling = torch.cat([0.5 * facts, noise[:, :1]], dim=1)
+    assert covariance_penalty(telling, 7 * facts + 3).item() == pytest.approx(0.25, abs=0.02)
+    assert covariance_penalty(noise, facts).item() < 0.01

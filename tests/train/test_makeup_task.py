@@ -74,6 +74,16 @@ def test_looks_come_first_and_alone(worn, tmp_path):
         )
 
 
+def test_training_goes_on_from_an_export_and_from_one_of_whole_pictures(worn, tmp_path):
+    first = task(worn)
+    first.export(first.build(), tmp_path / "export")
+    again = task(worn, start=tmp_path / "export").build()["unet"].conv_out.weight
+    assert again.any()
+    index = tmp_path / "export" / "model_index.json"
+    index.write_text(index.read_text().replace('"predicts_change": true', '"predicts_change": false'))
+    assert not task(worn, start=tmp_path / "export").build()["unet"].conv_out.weight.any()
+
+
 def test_dropped_looks_mean_the_face_as_it_is(worn):
     whole = task(worn, keep_share=1.0)
     data = whole.dataset()

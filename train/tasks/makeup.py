@@ -31,14 +31,14 @@ from train.data.heads import CARD
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
-from train.losses import contrastive_loss
+from train.losses import contrastive_loss, covariance_penalty
 from train.moved import moved
 from train.tasks import Task
-from train.tasks.makeup_parts import PARTS, load_parts, make_parts
+from train.tasks.makeup_parts import PARTS, load_parts, make_parts, predicts_change
 from train.tasks.makeup_scores import found_share, left_share, told_share
 
 _TIMESTEPS = 1000
-_CHANGED = 0.08
+_CHANGED = 0.05
 "Difference of a pixel, of 2, from which it counts as wholly made up."
 _JITTER = 0.05
 "How far windows lie from where a pipeline puts them at most, as a share of the frame."
@@ -85,6 +85,8 @@ class MakeupConfig:
     "Steps in which codes open from their shortest length to their whole."
     makeup_weight: float = 6.0
     "Added to the weight of a pixel that makeup changes."
+    eye_weight: float = 6.0
+    "Added to the weight of eyes and what lies around them, where a liner is two pixels wide."
     contrast_weight: float = 0.05
     vector_weight: float = 0.5
     leak_weight: float = 1.0
@@ -110,13 +112,17 @@ class MakeupTask(Task):
         )
         self.signal = self.scheduler.alphas_cumprod
         self.device = torch.device("cpu")
-        self.images = self.faces = torch.empty(0)
+        self.images = self.faces = self.eyes = torch.empty(0)
 
     def build(self) -> nn.Module:
         """Return everything that a pipeline holds."""
         config = self.config
         if config.start:
-            return self._installed(nn.ModuleDict(load_parts(config.start) | self._taken()))
+            parts = load_parts(config.start) | self._taken()
+            if not predicts_change(config.start):  # from a model that answered with whole pictures
+                nn.init.zeros_(parts["unet"].conv_out.weight)  # type: ignore[arg-type]
+                nn.init.zeros_(parts["unet"].conv_out.bias)  # type: ignore[arg-type]
+            return self._installed(nn.ModuleDict(parts))
         return self._installed(nn.ModuleDict(make_parts(config) | self._taken()))
 
     def _taken(self) -> dict[str, nn.Module]:
@@ -149,8 +155,10 @@ class MakeupTask(Task):
         """Return the pairs; all pictures lie on the device, which then cuts and mixes them itself."""
         pairs = MakeupPairs(self.config.shards)
         self.images = torch.from_numpy(np.array(pairs.heads.image)).to(self.device)
-        inside = np.isin(pairs.heads.parsing, vocabulary.PARTS["face"])
-        self.faces = torch.from_numpy(inside).to(self.device)
+        self.faces, self.eyes = (
+            torch.from_numpy(np.isin(pairs.heads.parsing, vocabulary.PARTS[name])).to(self.device)
+            for name in ("face", "eyes")
+        )
         return pairs
 
     def sample(self, dataset: MakeupPairs, index: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -210,18 +218,21 @@ class MakeupTask(Task):
         contrast = contrastive_loss(
             cut(everything[known].float(), opened), batch["style"].repeat(3)[known], config.temperature
         )
-        leak = self._leak(codes[count:] - told.detach(), batch["wearers"][:, 1])
+        wearers = functional.adaptive_avg_pool2d(_pixels(self.images[batch["wearers"][:, 1]]), 4).flatten(1)
+        leak = covariance_penalty(codes[count:] - told.detach(), wearers)
         total = config.vector_weight * vector + config.contrast_weight * contrast + config.leak_weight * leak
         return total, {"vector": vector, "contrast": contrast, "leak": leak}
 
     def _pictures(self, batch, keep, draws) -> tuple[torch.Tensor, ...]:
-        """Targets, sources, drawings and masks of faces, (n, c, w, w) of the window, half of them mirrored."""
+        """Targets, sources, drawings, masks of faces and of eyes, (n, c, w, w) of windows, half of them mirrored."""
         goal, source = (_pixels(self.images[batch[name]]) for name in ("target", "source"))
         structure = batch["structure"].movedim(-1, 1).float() / 255
-        face = self.faces[batch["target"]][:, None].float()
+        face, eyes = (x[batch["target"]][:, None].float() for x in (self.faces, self.eyes))
         goal = torch.where(keep.view(-1, 1, 1, 1), source, goal)
         mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
-        windows = [cut_out(x, batch["corner"], self.config.window) for x in (goal, source, structure, face)]
+        windows = [
+            cut_out(x, batch["corner"], self.config.window) for x in (goal, source, structure, face, eyes)
+        ]
         return tuple(torch.where(mirror, x.flip(-1), x) for x in windows)
 
     def _opened(self, step: int) -> int:
@@ -247,7 +258,7 @@ class MakeupTask(Task):
 
     def _error(self, model, pictures, tokens, mask, draws) -> torch.Tensor:
         """Absolute error of the estimate of the target, in pixels, more where makeup differs and where face is."""
-        goal, source, structure, face = pictures
+        goal, source, structure, face, eyes = pictures
         clean = fold(goal, self.config.fold)
         # Drawn on the device: a generator for each sample would take longer than the step.
         noise = torch.randn_like(clean)
@@ -260,17 +271,17 @@ class MakeupTask(Task):
         changed = ((goal - source).abs().mean(dim=1, keepdim=True) / _CHANGED).clamp(max=1)
         # What lies away from the face is put back from the photograph anyway.
         weight = _AWAY + functional.max_pool2d(face, 7, 1, 3) + self.config.makeup_weight * changed
+        weight = weight + self.config.eye_weight * functional.max_pool2d(eyes, 7, 1, 3)
         missed = ((estimate.float() - goal).square() + 1e-4).sqrt() * weight
         return missed.mean() / weight.mean()
 
-    @staticmethod
-    def _denoise(model, noisy, timesteps, face, structure, tokens, mask) -> torch.Tensor:
+    def _denoise(self, model, noisy, timesteps, face, structure, tokens, mask) -> torch.Tensor:
         text = noisy.new_zeros(len(noisy), 1, model["unet"].config.cross_attention_dim)
         first, first_mid = model["content_controlnet"](noisy, timesteps, text, face, return_dict=False)
         second, second_mid = model["structure_controlnet"](
             noisy, timesteps, text, structure, return_dict=False
         )
-        return model["unet"](
+        change = model["unet"](
             noisy,
             timesteps,
             tokens,
@@ -278,15 +289,7 @@ class MakeupTask(Task):
             down_block_additional_residuals=[a + b for a, b in zip(first, second, strict=True)],
             mid_block_additional_residual=first_mid + second_mid,
         ).sample
-
-    def _leak(self, residual: torch.Tensor, wearers: torch.Tensor) -> torch.Tensor:
-        """Squared covariance of what codes have beyond their look with what their wearers look like bare.
-
-        Not the correlation: that has no scale, and codes collapse before it lets go.
-        """
-        grid = functional.adaptive_avg_pool2d(_pixels(self.images[wearers]), 4).flatten(1)
-        beyond = residual.float() - residual.float().mean(dim=0)
-        return (beyond.T @ _standardised(grid) / len(grid)).square().sum(dim=0).mean()
+        return change + fold(face * 2 - 1, self.config.fold)
 
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
         """What is left of the difference to the true picture, and how often codes find their look; a sheet."""
@@ -378,6 +381,7 @@ class MakeupTask(Task):
             scheduler=self.scheduler,
             feature_extractor=processor,
             frame_size=self.config.size,
+            predicts_change=True,
             **parts,
         )
 
@@ -391,7 +395,3 @@ class MakeupTask(Task):
 def _pixels(images: torch.Tensor) -> torch.Tensor:
     """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
     return images.movedim(-1, 1).float() / 127.5 - 1
-
-
-def _standardised(x: torch.Tensor) -> torch.Tensor:
-    return (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,3 +89,8 @@ def load_parts(folder: Path, names: Sequence[str] = tuple(PARTS)) -> dict[str, n
         for name, kind in PARTS.items()
         if name in names
     }
+
+
+def predicts_change(folder: Path) -> bool:
+    """Whether the denoiser of an exported model answers with what changes."""
+    return bool(json.loads((folder / "model_index.json").read_text("utf-8")).get("predicts_change"))
