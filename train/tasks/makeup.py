@@ -271,7 +271,8 @@ class MakeupTask(Task):
         changed = ((goal - source).abs().mean(dim=1, keepdim=True) / _CHANGED).clamp(max=1)
         # What lies away from the face is put back from the photograph anyway.
         weight = _AWAY + functional.max_pool2d(face, 7, 1, 3) + self.config.makeup_weight * changed
-        weight = weight + self.config.eye_weight * functional.max_pool2d(eyes, 7, 1, 3)
+        # A liner is a few faint pixels; without more weight the median of what it could be is none.
+        weight = weight + self.config.eye_weight * functional.max_pool2d(eyes, 7, 1, 3) * (0.5 + 3 * changed)
         missed = ((estimate.float() - goal).square() + 1e-4).sqrt() * weight
         return missed.mean() / weight.mean()
 
