@@ -18,11 +18,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel, UNet2DModel
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
-from PIL import Image
 from torch.nn import functional
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from faces.analysis import FaceAnalyzer
 from faces.images import ImageSource
 from pipelines.drag import published
 from pipelines.drag.canvas import Canvas, open_canvas
@@ -34,7 +32,7 @@ from pipelines.drag.null_text import NullText
 from pipelines.drag.requests import Requests, frame_canvas, read_requests
 from pipelines.drag.sparse_map import VECTOR_SCALE, published_flow, published_map, splat_map
 from pipelines.drag.warping import resize_flow, splat
-from pipelines.face_pipeline import FacePipeline
+from pipelines.frame_pipeline import FramePipeline, converted
 from pipelines.makeup.pixels import fold_of
 
 Drawing = Literal["splats", "published"]
@@ -56,7 +54,7 @@ class DragOutput(BaseOutput):
     """Where each photograph may have changed, (h, w) float32 0..1; where it is 0, no byte did."""
 
 
-class DragPipeline(FlowDenoisingMixin, FacePipeline):
+class DragPipeline(FlowDenoisingMixin, FramePipeline):
     """Moves points of faces.
 
     Args:
@@ -99,23 +97,11 @@ class DragPipeline(FlowDenoisingMixin, FacePipeline):
                 "picture and flow, or the moved picture and its holes as well"
             )
         self.sees_moved = known[unet.config.in_channels]
-        self._analyzer: FaceAnalyzer | None = None
 
     @property
     def frame_size(self) -> int:
         """Side of the square that the model works on, in pixels."""
         return self.unet.config.sample_size * self.vae_scale_factor
-
-    @property
-    def analyzer(self) -> FaceAnalyzer:
-        """What finds faces; the bundled one unless another was set."""
-        if self._analyzer is None:
-            self._analyzer = FaceAnalyzer.from_pretrained("mini", size=self.frame_size, embed=False)
-        return self._analyzer
-
-    @analyzer.setter
-    def analyzer(self, analyzer: FaceAnalyzer) -> None:
-        self._analyzer = analyzer
 
     @classmethod
     def from_published(
@@ -325,16 +311,7 @@ class DragPipeline(FlowDenoisingMixin, FacePipeline):
             canvas.paste(frame, one, mask)
             for canvas, frame, one, mask in zip(asked.canvases, edited, flow, asked.masks, strict=True)
         ]
-        return [_converted(picture, output_type) for picture, _ in pasted], [where for _, where in pasted]
-
-    def _check_call(self, output_type: str, callback_inputs: Sequence[str]) -> None:
-        if output_type not in ("pil", "np", "pt", "latent"):
-            raise ValueError(f"output_type {output_type!r}: expected pil, np, pt or latent")
-        unknown = sorted(set(callback_inputs) - set(self._callback_tensor_inputs))
-        if unknown:
-            raise ValueError(
-                f"callback_on_step_end_tensor_inputs {unknown}: permitted are {self._callback_tensor_inputs}"
-            )
+        return [converted(picture, output_type) for picture, _ in pasted], [where for _, where in pasted]
 
 
 def _residual(flow: torch.Tensor, drags: Drags) -> np.ndarray:
@@ -344,11 +321,3 @@ def _residual(flow: torch.Tensor, drags: Drags) -> np.ndarray:
         flow[None], places[None, None], padding_mode="border", align_corners=False
     )
     return np.linalg.norm(carried[0, :, 0].T.cpu().numpy() - drags.vectors, axis=1)
-
-
-def _converted(picture: np.ndarray, output_type: str) -> Any:
-    if output_type == "np":
-        return picture
-    if output_type == "pt":
-        return torch.from_numpy(picture).movedim(-1, 0)
-    return Image.fromarray((picture * 255).round().astype(np.uint8))

@@ -17,7 +17,6 @@ from diffusers import AutoencoderKL, ControlNetModel, DiffusionPipeline, UNet2DC
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from diffusers.utils import BaseOutput
-from PIL import Image
 from transformers import (
     BaseImageProcessor,
     CLIPImageProcessorPil,
@@ -26,10 +25,9 @@ from transformers import (
     CLIPVisionModel,
 )
 
-from faces.analysis import FaceAnalyzer
 from faces.images import ImageSource
 from faces.makeup import check_regions
-from pipelines.face_pipeline import FacePipeline
+from pipelines.frame_pipeline import FramePipeline, converted
 from pipelines.makeup import looks, published
 from pipelines.makeup.attention import check_text, install_makeup_attention
 from pipelines.makeup.encoding import LookEncodingMixin
@@ -53,7 +51,7 @@ class MakeupOutput(BaseOutput):
     """Where each photograph may have changed, (h, w) float32 0..1; where it is 0, no byte did."""
 
 
-class MakeupPipeline(LookEncodingMixin, FacePipeline):
+class MakeupPipeline(LookEncodingMixin, FramePipeline):
     """Puts makeup on faces and takes it off.
 
     Args:
@@ -118,7 +116,6 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
         self.vae_scale_factor = (
             fold_of(channels) if vae is None else 2 ** (len(vae.config.block_out_channels) - 1)
         )
-        self._analyzer: FaceAnalyzer | None = None
 
     @property
     def frame_size(self) -> int:
@@ -129,17 +126,6 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
     def window_size(self) -> int:
         """Side of the part of a frame, around the face, that the model works on, in pixels."""
         return self.unet.config.sample_size * self.vae_scale_factor
-
-    @property
-    def analyzer(self) -> FaceAnalyzer:
-        """What finds faces; the bundled one unless another was set."""
-        if self._analyzer is None:
-            self._analyzer = FaceAnalyzer.from_pretrained("mini", size=self.frame_size, embed=False)
-        return self._analyzer
-
-    @analyzer.setter
-    def analyzer(self, analyzer: FaceAnalyzer) -> None:
-        self._analyzer = analyzer
 
     @classmethod
     def from_published(
@@ -361,23 +347,6 @@ class MakeupPipeline(LookEncodingMixin, FacePipeline):
             frame = put_back(subject.frame.astype(np.float32) / 255, window, corner)
             counts = fade(self.frame_size, self.window_size, corner) * (strength > 0)
             picture, where = subject.paste(frame, mask * counts)
-            pictures.append(_converted(picture, output_type))
+            pictures.append(converted(picture, output_type))
             changed.append(where)
         return pictures, changed
-
-    def _check_call(self, output_type: str, callback_inputs: Sequence[str]) -> None:
-        if output_type not in ("pil", "np", "pt", "latent"):
-            raise ValueError(f"output_type {output_type!r}: expected pil, np, pt or latent")
-        unknown = sorted(set(callback_inputs) - set(self._callback_tensor_inputs))
-        if unknown:
-            raise ValueError(
-                f"callback_on_step_end_tensor_inputs {unknown}: permitted are {self._callback_tensor_inputs}"
-            )
-
-
-def _converted(picture: np.ndarray, output_type: str) -> Any:
-    if output_type == "np":
-        return picture
-    if output_type == "pt":
-        return torch.from_numpy(picture).movedim(-1, 0)
-    return Image.fromarray((picture * 255).round().astype(np.uint8))
