@@ -118,14 +118,14 @@ def test_heads_passes_everything_on(run, monkeypatch, tmp_path):
         "--out",
         "o",
     ]
-    arguments += ["--states", "units", "--materials", "seen", "--makeup", "shared"]
+    arguments += ["--states", "units", "--materials", "seen", "--makeup", "shared", "--motion"]
     result = run("heads", *arguments, "--pictures-per-identity", 2, "--look", "second", "--calm", 0.8)
     assert result.exit_code == 0
     del seen["progress"]
     assert seen == {
         "count": 6, "size": 64, "seed": 3, "workers": 2, "makehuman": tmp_path, "out": Path("o"),
         "pictures_per_identity": 2, "look": "second", "calm": 0.8, "states": "units", "materials": "seen",
-        "makeup": "shared",
+        "makeup": "shared", "motion": True,
     }  # fmt: skip
     assert result.stdout.strip() == "6 heads in o"
 
