@@ -69,4 +69,5 @@ def test_a_small_demo(tmp_path):
     result = invoke("demo", "--out", tmp_path, "--identities", 4, "--images-per-id", 2, "--workers", 1)
     assert result.exit_code == 0, result.output
     text = Path(tmp_path / "index.html").read_text()
-    assert text.count("<img") == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + 1
+    made_up = demo.MADE_UP * (len(demo.MAKEUP) + 1)
+    assert text.count("<img") == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + made_up + 1
