@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler, UNet2DModel
+from diffusers import UNet2DModel
 from torch import nn
 
+from faces.networks import network_input
 from pipelines.drag.denoising import shown_beside_noise
 from pipelines.drag.flow_generator import FlowGenerator
 from pipelines.drag.pipeline import DragPipeline
@@ -25,10 +26,9 @@ from train.data.heads import CARD
 from train.data.motion import MotionPairs
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
+from train.noise import noised, sample_scheduler
 from train.tasks import Task
 from train.tasks.flow import mirrored, predict
-
-_TIMESTEPS = 1000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,12 +66,7 @@ class DragTask(Task):
 
     def __init__(self, config: DragConfig) -> None:
         super().__init__(config)
-        self.scheduler = DPMSolverMultistepScheduler(
-            num_train_timesteps=_TIMESTEPS,
-            beta_schedule="squaredcos_cap_v2",
-            prediction_type="sample",
-            timestep_spacing="trailing",
-        )
+        self.scheduler = sample_scheduler()
         self.signal = self.scheduler.alphas_cumprod
         self.device = torch.device("cpu")
         self.generator = FlowGenerator.from_pretrained(config.flow).eval().requires_grad_(False)
@@ -113,7 +108,7 @@ class DragTask(Task):
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
         """Absolute error of the estimate of the target, more where something moves."""
         config = self.config
-        source, goal = (_pixels(self.images[batch[name]]) for name in ("index", "target"))
+        source, goal = (network_input(self.images[batch[name]]) for name in ("index", "target"))
         flow = self.flows[batch["index"]].movedim(-1, 1).float()
         places, vectors = (batch[name] / config.size for name in ("sources", "vectors"))
         mirror = draws.bernoulli(0.5)
@@ -147,11 +142,7 @@ class DragTask(Task):
     def _error(self, model, goal, source, flow, shown, draws) -> torch.Tensor:
         config = self.config
         clean = fold(goal, config.fold)
-        noise = torch.randn_like(clean)
-        share = 1 - draws.uniform() ** config.noise_power
-        timesteps = (share * _TIMESTEPS).long().clamp(max=_TIMESTEPS - 1)
-        level = self.signal.to(clean.device)[timesteps].view(-1, 1, 1, 1)
-        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
+        noisy, timesteps = noised(clean, self.signal, draws, config.noise_power)
         estimate = unfold(
             model(torch.cat([noisy, shown], dim=1), timesteps, return_dict=False)[0], config.fold
         )
@@ -171,7 +162,7 @@ class DragTask(Task):
             np.stack([pairs.image[i] for i in rows])
             for rows in (chosen, [pairs.partner(int(i)) for i in chosen])
         )
-        frames = _pixels(torch.from_numpy(source)).to(pipe.device)
+        frames = network_input(torch.from_numpy(source)).to(pipe.device)
         exact = torch.from_numpy(np.stack([pairs.flow[i] for i in chosen])).movedim(-1, 1).float()
         drags = [pairs.drags(int(i), np.random.default_rng(int(i)), 10) for i in chosen]
         places, vectors, known = (
@@ -196,11 +187,6 @@ class DragTask(Task):
         pipe = self.assemble(model).to(torch.float16)
         pipe.save_pretrained(folder)
         pipe.to(torch.float32)
-
-
-def _pixels(images: torch.Tensor) -> torch.Tensor:
-    """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
-    return images.movedim(-1, 1).float() / 127.5 - 1
 
 
 def _psnr(pictures: np.ndarray, truth: np.ndarray) -> float:

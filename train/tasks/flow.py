@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from faces.flow import flow_colours
+from faces.networks import network_input
 from pipelines.drag.flow_generator import FlowGenerator
 from pipelines.drag.sparse_map import VECTOR_SCALE, draw_splats
 from train.data.heads import CARD
@@ -102,7 +103,7 @@ class FlowTask(Task):
     def pictures(self, index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Frames (n, 3, S, S) in [-1, 1], flow (n, 2, g, g) in the generator's unit, and heads (n, 1, g, g)."""
         size = self.config.size
-        frames = self.images[index].movedim(-1, 1).float() / 127.5 - 1
+        frames = network_input(self.images[index])
         head = self.heads[index][:, None].float()
         flow = self.flows[index].movedim(-1, 1).float() * (VECTOR_SCALE / frames.shape[-1])
         part = functional.interpolate(head, size=(size, size), mode="area")
@@ -123,9 +124,7 @@ class FlowTask(Task):
         pairs = MotionPairs(self.config.heldout)
         device = next(model.parameters()).device
         chosen = np.arange(0, len(pairs), max(1, len(pairs) // 128))[:128]
-        frames = (
-            torch.from_numpy(np.stack([pairs.image[i] for i in chosen])).movedim(-1, 1).float() / 127.5 - 1
-        )
+        frames = network_input(torch.from_numpy(np.stack([pairs.image[i] for i in chosen])))
         truth = np.stack([pairs.flow[i] for i in chosen]).astype(np.float32)
         heads = np.stack([pairs.head[i] for i in chosen])
         numbers = {"still": float(np.linalg.norm(truth, axis=-1)[heads].mean())}

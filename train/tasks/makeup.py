@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import DPMSolverMultistepScheduler
 from diffusers.models.attention_processor import AttnProcessor
 from torch import nn
 from torch.nn import functional
@@ -21,6 +20,7 @@ from transformers import CLIPImageProcessorPil
 
 from faces import vocabulary
 from faces.alignment import crop_face_tensor
+from faces.networks import network_input
 from pipelines.makeup.attention import install_makeup_attention
 from pipelines.makeup.modules import cut
 from pipelines.makeup.pipeline import MakeupPipeline
@@ -33,11 +33,11 @@ from train.draws import Draws
 from train.grid import save_grid, to_uint8
 from train.losses import contrastive_loss, covariance_penalty
 from train.moved import moved
+from train.noise import noised, sample_scheduler
 from train.tasks import Task
 from train.tasks.makeup_parts import PARTS, load_parts, make_parts, predicts_change
 from train.tasks.makeup_scores import found_share, left_share, told_share
 
-_TIMESTEPS = 1000
 _CHANGED = 0.05
 "Difference of a pixel, of 2, from which it counts as wholly made up."
 _JITTER = 0.05
@@ -104,12 +104,7 @@ class MakeupTask(Task):
 
     def __init__(self, config: MakeupConfig) -> None:
         super().__init__(config)
-        self.scheduler = DPMSolverMultistepScheduler(
-            num_train_timesteps=_TIMESTEPS,
-            beta_schedule="squaredcos_cap_v2",
-            prediction_type="sample",
-            timestep_spacing="trailing",
-        )
+        self.scheduler = sample_scheduler()
         self.signal = self.scheduler.alphas_cumprod
         self.device = torch.device("cpu")
         self.images = self.faces = self.eyes = torch.empty(0)
@@ -218,14 +213,16 @@ class MakeupTask(Task):
         contrast = contrastive_loss(
             cut(everything[known].float(), opened), batch["style"].repeat(3)[known], config.temperature
         )
-        wearers = functional.adaptive_avg_pool2d(_pixels(self.images[batch["wearers"][:, 1]]), 4).flatten(1)
+        wearers = functional.adaptive_avg_pool2d(
+            network_input(self.images[batch["wearers"][:, 1]]), 4
+        ).flatten(1)
         leak = covariance_penalty(codes[count:] - told.detach(), wearers)
         total = config.vector_weight * vector + config.contrast_weight * contrast + config.leak_weight * leak
         return total, {"vector": vector, "contrast": contrast, "leak": leak}
 
     def _pictures(self, batch, keep, draws) -> tuple[torch.Tensor, ...]:
         """Targets, sources, drawings, masks of faces and of eyes, (n, c, w, w) of windows, half of them mirrored."""
-        goal, source = (_pixels(self.images[batch[name]]) for name in ("target", "source"))
+        goal, source = (network_input(self.images[batch[name]]) for name in ("target", "source"))
         structure = batch["structure"].movedim(-1, 1).float() / 255
         face, eyes = (x[batch["target"]][:, None].float() for x in (self.faces, self.eyes))
         goal = torch.where(keep.view(-1, 1, 1, 1), source, goal)
@@ -260,12 +257,7 @@ class MakeupTask(Task):
         """Absolute error of the estimate of the target, in pixels, more where makeup differs and where face is."""
         goal, source, structure, face, eyes = pictures
         clean = fold(goal, self.config.fold)
-        # Drawn on the device: a generator for each sample would take longer than the step.
-        noise = torch.randn_like(clean)
-        share = 1 - draws.uniform() ** self.config.noise_power
-        timesteps = (share * _TIMESTEPS).long().clamp(max=_TIMESTEPS - 1)
-        level = self.signal.to(clean.device)[timesteps].view(-1, 1, 1, 1)
-        noisy = level.sqrt() * clean + (1 - level).sqrt() * noise
+        noisy, timesteps = noised(clean, self.signal, draws, self.config.noise_power)
         answer = self._denoise(model, noisy, timesteps, source / 2 + 0.5, structure, tokens, mask)
         estimate = unfold(answer, self.config.fold)
         changed = ((goal - source).abs().mean(dim=1, keepdim=True) / _CHANGED).clamp(max=1)
@@ -333,7 +325,7 @@ class MakeupTask(Task):
             cut_out(x.movedim(-1, 1).float() / 255, torch.from_numpy(corners).to(device), window)
             for x in (drawings, frames)
         )
-        seen = self._crop(_pixels(torch.from_numpy(np.asarray(references)).to(device)))
+        seen = self._crop(network_input(torch.from_numpy(np.asarray(references)).to(device)))
         tokens = model["adapter"](model["image_encoder"](seen, output_hidden_states=True).hidden_states)
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
@@ -352,14 +344,14 @@ class MakeupTask(Task):
         """Codes (n, C) of all pictures."""
         parts = []
         for images in torch.from_numpy(np.array(pairs.heads.image)).split(128):
-            seen = self._crop(_pixels(images.to(device)))
+            seen = self._crop(network_input(images.to(device)))
             states = model["image_encoder"](seen, output_hidden_states=True).hidden_states
             parts.append(model["makeup_encoder"](states).float().cpu())
         return torch.cat(parts)
 
     def _seen(self, images: torch.Tensor) -> torch.Tensor:
         """References as the image encoder sees them: a little moved, mirrored or not, with noise."""
-        pictures = _pixels(images)
+        pictures = network_input(images)
         count, device = len(pictures), pictures.device
         mirror = torch.rand(count, device=device) < 0.5
         view = moved(pictures, mirror, shift=0.02, scale=0.04, rotation=0.08)
@@ -391,8 +383,3 @@ class MakeupTask(Task):
         pipe = self.assemble(model).to(torch.float16)
         pipe.save_pretrained(folder)
         pipe.to(torch.float32)
-
-
-def _pixels(images: torch.Tensor) -> torch.Tensor:
-    """(n, s, s, 3) uint8 -> (n, 3, s, s) in [-1, 1]."""
-    return images.movedim(-1, 1).float() / 127.5 - 1
