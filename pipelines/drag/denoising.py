@@ -13,7 +13,7 @@ from torch.nn import functional
 from pipelines.drag.guidance import Branch, branch_weights, combine
 from pipelines.drag.sparse_map import published_latent_flow
 from pipelines.drag.warping import resize_flow, splat
-from pipelines.makeup.pixels import fold, unfold
+from pipelines.pixels import fold, unfold
 
 
 class FlowDenoisingMixin:

@@ -33,7 +33,7 @@ from pipelines.drag.requests import Requests, frame_canvas, read_requests
 from pipelines.drag.sparse_map import VECTOR_SCALE, published_flow, published_map, splat_map
 from pipelines.drag.warping import resize_flow, splat
 from pipelines.frame_pipeline import FramePipeline, converted
-from pipelines.makeup.pixels import fold_of
+from pipelines.pixels import fold_of
 
 Drawing = Literal["splats", "published"]
 """How drags are drawn for the flow generator: see `pipelines.drag.sparse_map`."""

@@ -24,10 +24,11 @@ from diffusers import AutoencoderKL, DDIMScheduler, SchedulerMixin, UNet2DCondit
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from pipelines.checkpoint import CheckpointMismatch, GroupReport, WrongShape, compare
 from pipelines.drag.flow_generator import FlowGenerator
-from pipelines.makeup.published import GroupReport, WrongShape
 from pipelines.portrait.published import State, read_tensors
 
+_NAME = "InstantDrag"
 _WIDTHS = (64, 128, 256, 512, 512, 512, 512, 512)
 _CHANNELS = {"noise": 4, "the picture": 4, "flow": 2}
 """Of the denoiser's input, in this order."""
@@ -40,14 +41,6 @@ class PublishedFiles(NamedTuple):
     flow_generator: Path
     flow_diffusion: Path
     null_text: Path | None
-
-
-class CheckpointMismatch(ValueError):
-    """A checkpoint with missing, unexpected or misshapen tensors; all of them are in `report`."""
-
-    def __init__(self, report: GroupReport) -> None:
-        self.report = report
-        super().__init__(f"not a whole InstantDrag checkpoint: {report}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,9 +144,10 @@ def load_flow_generator(
     with init_empty_weights(include_buffers=False):
         generator = FlowGenerator(**{"block_out_channels": _widths(state)} | config)
     names = flow_generator_names(len(generator.down_blocks))
-    report = _compare(generator, names, state)
+    own = generator.state_dict()
+    report = compare("flow_generator", {name: own[key] for name, key in names.items()}, state)
     if not report.is_complete:
-        raise CheckpointMismatch(report)
+        raise CheckpointMismatch(_NAME, [report])
     generator.load_state_dict({key: state[name].float() for name, key in names.items()}, assign=True)
     return generator.eval(), report
 
@@ -286,7 +280,7 @@ def _load_model(
         misshapen=tuple(wrong),
     )
     if not report.is_complete:
-        raise CheckpointMismatch(report)
+        raise CheckpointMismatch(_NAME, [report])
     return model.eval(), report
 
 
@@ -296,23 +290,3 @@ def _load_scheduler(folder: Path) -> Any:
     if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
         raise ValueError(f"{folder / 'scheduler'}: {name!r} is no scheduler of diffusers")
     return kind.from_pretrained(folder, subfolder="scheduler")
-
-
-def _compare(generator: FlowGenerator, names: Mapping[str, str], state: State) -> GroupReport:
-    own = generator.state_dict()
-    expected = {name: tuple(own[key].shape) for name, key in names.items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    wrong = [
-        WrongShape(key, found[key], shape)
-        for key, shape in expected.items()
-        if found.get(key, shape) != shape
-    ]
-    dtypes = [str(value.dtype) for value in state.values()]
-    return GroupReport(
-        group="flow_generator",
-        loaded=len(expected.keys() & found.keys()) - len(wrong),
-        missing=tuple(sorted(expected.keys() - found.keys())),
-        unexpected=tuple(sorted(found.keys() - expected.keys())),
-        misshapen=tuple(wrong),
-        dtypes={dtype: dtypes.count(dtype) for dtype in dtypes},
-    )

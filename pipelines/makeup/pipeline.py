@@ -32,11 +32,11 @@ from pipelines.makeup import looks, published
 from pipelines.makeup.attention import check_text, install_makeup_attention
 from pipelines.makeup.encoding import LookEncodingMixin
 from pipelines.makeup.modules import MakeupAdapter, MakeupEncoder
-from pipelines.makeup.pixels import fold, fold_of, unfold
 from pipelines.makeup.regions import mask_of
 from pipelines.makeup.structure import draw_structure
 from pipelines.makeup.subjects import Subject, frame_subjects, open_subject
 from pipelines.makeup.window import cut_out, face_corner, fade, put_back
+from pipelines.pixels import fold, fold_of, unfold
 from pipelines.portrait.encoder import FaceEncoder
 
 

@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import torch
 from accelerate import init_empty_weights
@@ -24,6 +24,7 @@ from diffusers import ControlNetModel
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
+from pipelines.checkpoint import CheckpointMismatch, GroupReport, compare
 from pipelines.makeup.modules import MakeupAdapter
 from pipelines.portrait.attention import attention_layers
 from pipelines.portrait.published import State, base_name, read_tensors
@@ -49,51 +50,6 @@ _MIXER_HEADS = 8
 _CONDITION_CHANNELS = (16, 32, 96, 256)
 _NOT_PUBLISHED = "post_layernorm."
 """Of CLIP's pooled output, which makeup never reads."""
-
-
-class WrongShape(NamedTuple):
-    """A tensor that does not fit its place."""
-
-    key: str
-    found: tuple[int, ...]
-    expected: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GroupReport:
-    """What became of the tensors of one part of a checkpoint, by their published names."""
-
-    group: Group
-    loaded: int = 0
-    """Tensors that fit."""
-    missing: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    misshapen: tuple[WrongShape, ...] = ()
-    ignored: tuple[str, ...] = ()
-    """`position_ids`, which old versions of transformers wrote and which hold nothing."""
-    dtypes: dict[str, int] = field(default_factory=dict)
-    """Tensors of each type; all are cast to fp32."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether every tensor found its place and every place its tensor."""
-        return not (self.missing or self.unexpected or self.misshapen)
-
-    def __str__(self) -> str:
-        """One line: the group, and the first keys of each kind of fault."""
-        shapes = tuple(f"{key} {found} for {expected}" for key, found, expected in self.misshapen)
-        faults = {"missing": self.missing, "unexpected": self.unexpected, "misshapen": shapes}
-        listed = [f"{len(keys)} {name} ({', '.join(keys[:3])})" for name, keys in faults.items() if keys]
-        return f"{self.group}: {self.loaded} tensors fit" + "".join(f", {x}" for x in listed)
-
-
-class CheckpointMismatch(ValueError):
-    """A checkpoint with missing, unexpected or misshapen tensors; all of them are in `reports`."""
-
-    def __init__(self, reports: Sequence[GroupReport]) -> None:
-        self.reports = tuple(reports)
-        faulty = "; ".join(str(report) for report in reports if not report.is_complete)
-        super().__init__(f"not a whole Stable-Makeup checkpoint: {faulty}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,7 +98,7 @@ def load_published(
     if unknown := _part(states, "unknown"):
         reports.append(GroupReport(group="unknown", unexpected=tuple(sorted(unknown))))
     if not all(report.is_complete for report in reports):
-        raise CheckpointMismatch(reports)
+        raise CheckpointMismatch("Stable-Makeup", reports)
     for group, module in modules.items():
         _fill(group, module, _part(states, group))
     return PublishedMakeup(
@@ -309,26 +265,10 @@ def _part(states: Mapping[str, State], group: Group) -> State:
 
 def _compare(group: Group, module: nn.Module, state: State) -> GroupReport:
     own = module.state_dict()
-    expected = {name: tuple(own[key].shape) for name, key in _names(group, module).items()}
-    ignored = {key for key in state if key.endswith("embeddings.position_ids") and key not in expected}
-    found = {key: tuple(value.shape) for key, value in state.items() if key not in ignored}
-    wrong = [
-        WrongShape(key, found[key], shape)
-        for key, shape in expected.items()
-        if found.get(key, shape) != shape
-    ]
-    dtypes: dict[str, int] = {}
-    for key in found:
-        dtypes[str(state[key].dtype)] = dtypes.get(str(state[key].dtype), 0) + 1
-    return GroupReport(
-        group=group,
-        loaded=len(expected.keys() & found.keys()) - len(wrong),
-        missing=tuple(sorted(expected.keys() - found.keys())),
-        unexpected=tuple(sorted(found.keys() - expected.keys())),
-        misshapen=tuple(wrong),
-        ignored=tuple(sorted(ignored)),
-        dtypes=dtypes,
-    )
+    names = _names(group, module)
+    # Old versions of transformers wrote `position_ids`, which hold nothing.
+    ignored = {key for key in state if key.endswith("embeddings.position_ids") and key not in names}
+    return compare(group, {name: own[key] for name, key in names.items()}, state, ignored)
 
 
 def _fill(group: Group, module: nn.Module, state: State) -> None:

@@ -105,7 +105,7 @@ def test_faults_of_a_flow_generator_are_listed(reference):
     state["model.model.4.weight"] = torch.zeros(1)
     with pytest.raises(published.CheckpointMismatch) as raised:
         published.load_flow_generator(state, norm_num_groups=NARROW_GROUPS)
-    report = raised.value.report
+    (report,) = raised.value.reports
     assert report.missing == (f"{level}.2.weight",) and report.unexpected == ("model.model.4.weight",)
     assert report.misshapen == ((f"{level}.5.bias", (7,), (16,)),) and report.loaded == 56
     assert "not a whole InstantDrag checkpoint: flow_generator: 56 tensors fit, 1 missing" in str(
@@ -194,7 +194,7 @@ def test_faults_of_the_denoiser_are_listed(folder, text):
     save_file(state, path)
     with pytest.raises(published.CheckpointMismatch) as raised:
         published.load_published(folder, **text)
-    report = raised.value.report
+    (report,) = raised.value.reports
     assert report.group == "unet" and report.missing == ("conv_out.bias",)
     assert report.unexpected == ("extra",) and report.misshapen == (("conv_in.bias", (3,), (16,)),)
     assert report.loaded == len(state) - 2

@@ -48,6 +48,17 @@ def test_every_tensor_has_a_part_in_the_flow():
     assert [name for name, x in network.named_parameters() if x.grad is None or not x.grad.any()] == []
 
 
+def test_residual_layers_stand_behind_every_step_but_the_last():
+    network = toy(in_channels=6, layers_per_block=2)
+    assert [len(block.resnets) for block in network.down_blocks] == [2, 2, 2, 2]
+    assert [len(block.resnets) for block in network.up_blocks] == [2, 2, 2, 0]
+    network(torch.randn(2, 6, 16, 16)).square().sum().backward()
+    assert [name for name, x in network.named_parameters() if x.grad is None or not x.grad.any()] == []
+    with pytest.raises(ValueError, match="block_out_channels: 6 is no multiple"):
+        toy(block_out_channels=(4, 8, 6), layers_per_block=1)
+    assert toy(block_out_channels=(4, 8, 6))(torch.zeros(1, 5, 8, 8)).shape == (1, 2, 8, 8)
+
+
 def test_output_is_bounded_or_not():
     bounded, linear = toy(), toy(output="linear")
     sample = torch.randn(1, 5, 16, 16)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from pipelines.checkpoint import WrongShape
 from pipelines.makeup import published
 from pipelines.makeup.modules import MakeupAdapter
 from tests.pipelines.makeup_files import (
@@ -166,7 +167,7 @@ def test_faults_are_listed_for_each_group(unet, files):
     assert reports["image_encoder"].unexpected == ("image_encoder.vision_model.post_layernorm.weight",)
     assert reports["attention"].missing == ("SSR_layers.7.to_v_SSR.weight",)
     assert reports["attention"].unexpected == ("SSR_layers.2.to_k_SSR.weight",)
-    assert reports["mixer"].misshapen == (published.WrongShape("resampler.norm2.bias", (49,), (48,)),)
+    assert reports["mixer"].misshapen == (WrongShape("resampler.norm2.bias", (49,), (48,)),)
     assert [x.key for x in reports["content"].misshapen] == ["controlnet_mid_block.weight"]
     assert reports["structure"].missing == ("conv_in.bias",)
     assert reports["unknown"].unexpected == ("extra.weight",)

@@ -84,12 +84,12 @@ class MotionPairs:
             rng: source of every choice.
             count: of the drags, without pins and slips; by default drawn, often few.
         """
-        flow, usable = self.flow[index].astype(np.float32), self.seen[index]
+        flow, usable = np.array(self.flow[index]), np.array(self.seen[index])
         exact = count is not None
         count = _draw_count(rng) if count is None else count
         places = self._places(index, flow, usable, count, rng)
         columns, rows = places.T
-        vectors = flow[rows, columns]
+        vectors = flow[rows, columns].astype(np.float32)
         if not exact:
             slip = rng.normal(0, _SLIP, vectors.shape) * np.linalg.norm(vectors, axis=1, keepdims=True)
             vectors = vectors + slip
@@ -111,11 +111,11 @@ class MotionPairs:
         if count >= MOST:
             return cells
         kind = str(rng.choice(list(_PLACES), p=list(_PLACES.values())))
-        everywhere = np.argwhere(usable)[:, ::-1]
         if kind == "landmarks" and len(cells):
             return rng.permutation(cells)[:count]
+        everywhere = np.argwhere(usable)[:, ::-1]
         if kind == "moving" and len(everywhere):
-            length = np.linalg.norm(flow[everywhere[:, 1], everywhere[:, 0]], axis=1)
+            length = np.linalg.norm(flow[everywhere[:, 1], everywhere[:, 0]].astype(np.float32), axis=1)
             fast = everywhere[length >= np.quantile(length, 0.7)]
             return spread(rng.permutation(fast)[:400], count)
         return rng.permutation(everywhere)[:count]
@@ -152,9 +152,9 @@ def _with_pins(
     places: np.ndarray, vectors: np.ndarray, flow: np.ndarray, usable: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Add points of the head that stay, in some of the samples."""
-    still = np.argwhere(usable & (np.linalg.norm(flow, axis=-1) < _STILL))[:, ::-1]
-    if rng.random() >= _PINNED or not len(still):
+    if rng.random() >= _PINNED:
         return places, vectors
+    still = np.argwhere(usable & (np.abs(flow).max(axis=-1) < _STILL))[:, ::-1]
     room = min(MOST - len(places), int(rng.integers(1, _MOST_PINS + 1)))
     pins = rng.permutation(still)[: max(room, 0)]
     return np.concatenate([places, pins]), np.concatenate([vectors, np.zeros((len(pins), 2), np.float32)])

@@ -21,7 +21,7 @@ from pipelines.drag.flow_generator import FlowGenerator
 from pipelines.drag.pipeline import DragPipeline
 from pipelines.drag.sparse_map import VECTOR_SCALE
 from pipelines.drag.warping import resize_flow
-from pipelines.makeup.pixels import fold, unfold
+from pipelines.pixels import fold, unfold
 from train.data.heads import CARD
 from train.data.motion import MotionPairs
 from train.draws import Draws

@@ -39,8 +39,10 @@ class FlowConfig:
     "Folder of a flow generator to continue from."
     size: int = 64
     "Side of the grid that flow is predicted on."
-    channels: tuple[int, ...] = (24, 48, 64, 64, 64, 64)
-    background_weight: float = 0.15
+    channels: tuple[int, ...] = (32, 48, 48, 48, 48, 48)
+    layers: int = 1
+    "Residual layers of a block."
+    background_weight: float = 0.3
     "Of the error where no head is, relative to the head."
     drag_weight: float = 0.2
     "Of the error at the points that are dragged."
@@ -63,8 +65,8 @@ class FlowTask(Task):
         if config.start:
             return FlowGenerator.from_pretrained(config.start)
         return FlowGenerator(
-            in_channels=6, block_out_channels=config.channels, norm_num_groups=8, dropout=0.0,
-            sample_size=config.size, output="linear",
+            in_channels=6, block_out_channels=config.channels, layers_per_block=config.layers, norm_num_groups=8,
+            dropout=0.0, sample_size=config.size, output="linear",
         )  # fmt: skip
 
     def place(self, device: torch.device) -> None:

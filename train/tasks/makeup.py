@@ -24,9 +24,9 @@ from faces.networks import network_input
 from pipelines.makeup.attention import install_makeup_attention
 from pipelines.makeup.modules import cut
 from pipelines.makeup.pipeline import MakeupPipeline
-from pipelines.makeup.pixels import fold, unfold
 from pipelines.makeup.structure import draw_structure
 from pipelines.makeup.window import cut_out, face_corner, put_back
+from pipelines.pixels import fold, unfold
 from train.data.heads import CARD
 from train.data.makeup import MakeupPairs
 from train.draws import Draws
