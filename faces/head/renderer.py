@@ -56,6 +56,10 @@ class HeadImage:
     co_visible: np.ndarray | None = None
 
 
+_TOUCHED = 0.02
+"""Share of a point in a pixel below which that pixel does not tell whether the point is seen."""
+
+
 class HeadRenderer:
     """Draws heads. One renderer a process; not thread-safe.
 
@@ -210,12 +214,14 @@ def _flow(surface, motion, seen, size) -> tuple[np.ndarray, np.ndarray]:
     their_depth = np.where(seen[0][..., 3] > 0, seen[3], np.inf).astype(np.float32)
     their_id = seen[0][..., 2]
     at = place.astype(np.float32) - 0.5
-    # Every one of the four pixels around must show the same surface, else the point lies on an occlusion edge.
-    agree = np.ones(covered.shape, bool)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            column, row = np.floor(at[..., 0]).astype(int) + dx, np.floor(at[..., 1]).astype(int) + dy
-            inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-            cell = np.clip(row, 0, size - 1), np.clip(column, 0, size - 1)
-            agree &= inside & (np.abs(their_depth[cell] - motion[..., 3]) < 0.04) & (their_id[cell] == ids)
+    # Every one of the four pixels around must show the same surface, else the point lies on an occlusion edge; one that
+    # the point hardly touches has no say, or nothing at the edge of a part could stay where it is.
+    agree, corner = np.ones(covered.shape, bool), np.floor(at)
+    for step in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        column, row = np.moveaxis((corner + step).astype(int), -1, 0)
+        inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
+        cell = np.clip(row, 0, size - 1), np.clip(column, 0, size - 1)
+        same = inside & (np.abs(their_depth[cell] - motion[..., 3]) < 0.04) & (their_id[cell] == ids)
+        share = (1 - np.abs(at - corner - step)).prod(axis=-1)
+        agree &= same | (share < _TOUCHED)
     return flow, covered & agree

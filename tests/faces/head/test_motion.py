@@ -88,6 +88,13 @@ def test_flow_there_and_back_agrees_and_reproduces_the_other_state(collection):
     assert 10 * np.log10(255**2 / np.concatenate(squared).mean()) >= 30
 
 
+def test_what_stays_is_seen_in_both_pictures(collection):
+    """Where only eyes move, the rest of the head is co-visible, up to the edges of its parts."""
+    for number in range(3):
+        first, _ = collection.renderer.render_pair(*edited(collection, number, "gaze"), 128)
+        assert first.co_visible[first.parsing > 0].mean() > 0.98
+
+
 def test_shards_hold_the_flow_of_both_directions(makehuman, tmp_path):
     folder = write_heads(
         count=8,
