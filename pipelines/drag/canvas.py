@@ -14,10 +14,14 @@ from faces.images import ImageSource, describe, open_image
 from pipelines.drag.drags import Drags
 from pipelines.drag.warping import resize_flow, splat
 
-_MOVED = 0.003
-"""Share of the frame's width from which a place wholly counts as moved."""
+_MOVED = 0.002
+"""Share of the frame's width, beyond `_STILL`, from which a place wholly counts as moved."""
+_STILL = 0.001
+"""The same, up to which a place counts as unmoved: a predicted flow is nowhere exactly zero."""
 _RIM = 0.03
 """How far around what moved an edit may reach, as a share of the frame."""
+_REDRAWN = 0.1
+"""Difference of a moved and an edited pixel, of 1, from which it counts as drawn anew; twice that, wholly."""
 _LARGEST = 1536
 """Longest side in pixels of the patch of a photograph in which pixels are moved at full resolution."""
 
@@ -75,37 +79,42 @@ class Canvas:
         flow = flow.float().cpu()[None]
         moved, holes = splat(source, flow)
         target = torch.from_numpy(edited).movedim(-1, 0)[None].float()
-        drawn = torch.where(holes < 1, target - moved, target)
+        drawn = target - moved
         where = _reach(flow, holes)
-        if self.matrix is None:
-            change = _joined(source, moved, drawn, holes) - source
-            photo = self.photo.astype(np.float32) / 255
-            counts = where[0, 0].numpy() * (1 if mask is None else mask)
-            result = photo + change[0].movedim(0, -1).numpy() * counts[..., None]
-            return _kept(photo, result, counts), counts.astype(np.float32)
-        return self._paste_moved(flow, drawn, where, mask)
+        result = target
+        if self.matrix is not None:
+            result = self._moved_finely(flow, drawn, target, _carried(drawn, holes))
+        result, counts = self._brought_back(result), self._brought_back(where, outside=0.0)
+        counts = counts[..., 0] if mask is None else counts[..., 0] * mask
+        photo = self.photo.astype(np.float32) / 255
+        # Mixed with the photograph itself: what was resampled there and back would leave its old edges behind.
+        return _kept(photo, photo + (result - photo) * counts[..., None], counts), counts.astype(np.float32)
 
-    def _paste_moved(
-        self, flow: torch.Tensor, drawn: torch.Tensor, where: torch.Tensor, mask: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The same for a photograph of another grid: flow and drawing are brought to a fine frame first."""
+    def _moved_finely(
+        self, flow: torch.Tensor, drawn: torch.Tensor, target: torch.Tensor, carried: torch.Tensor
+    ) -> torch.Tensor:
+        """The photograph's own pixels moved in a frame of their density, and what was drawn on them."""
         assert self.matrix is not None
         size = self.frame.shape[0]
         fine = int(min(max(size, round(size / alignment.scale_of(self.matrix))), _LARGEST))
-        matrix = self.matrix * (fine / size)
-        source = _tensor(alignment.warp(self.photo, matrix, (fine, fine)))
+        source = _tensor(alignment.warp(self.photo, self.matrix * (fine / size), (fine, fine)))
         moved, holes = splat(source, resize_flow(flow, (fine, fine)))
-        drawn, where = (
-            torch.nn.functional.interpolate(x, size=(fine, fine), mode="bilinear") for x in (drawn, where)
+        drawn, target, carried = (
+            torch.nn.functional.interpolate(x, size=(fine, fine), mode="bilinear")
+            for x in (drawn, target, carried)
         )
-        change = (_joined(source, moved, drawn, holes) - source) * where
-        back, whole = alignment.invert(matrix), self.photo.shape[1::-1]
-        change = alignment.warp(change[0].movedim(0, -1).numpy(), back, whole, outside=0.0)
-        counts = alignment.warp(where[0, 0].numpy(), back, whole, outside=0.0)
-        if mask is not None:
-            change, counts = change * mask[..., None], counts * mask
-        photo = self.photo.astype(np.float32) / 255
-        return _kept(photo, photo + change, counts), counts.astype(np.float32)
+        # The holes of the fine grid are not those of the frame.
+        carried = carried * (holes < 1)
+        return target + carried * (moved + drawn - target)
+
+    def _brought_back(self, frame: torch.Tensor, outside: float | None = None) -> np.ndarray:
+        """A frame (1, c, s, s) of any density in the grid of the photograph, (h, w, c); as `alignment.warp` beyond."""
+        picture = frame[0].movedim(0, -1).numpy()
+        if self.matrix is None:
+            return picture
+        back = alignment.invert(self.matrix * (frame.shape[-1] / self.frame.shape[0]))
+        warped = alignment.warp(picture, back, self.photo.shape[1::-1], outside)
+        return warped.reshape(*self.photo.shape[:2], -1)
 
 
 def open_canvas(source: ImageSource, analyzer: Any, size: int) -> Canvas:
@@ -135,17 +144,20 @@ def _tensor(picture: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)[None].float() / 255
 
 
-def _joined(
-    source: torch.Tensor, moved: torch.Tensor, drawn: torch.Tensor, holes: torch.Tensor
-) -> torch.Tensor:
-    """Moved pixels with what was drawn on them; in holes there is nothing but that."""
-    return torch.where(holes < 1, moved + drawn, drawn)
+def _carried(drawn: torch.Tensor, holes: torch.Tensor) -> torch.Tensor:
+    """How far an edit is moved pixels rather than new ones, (n, 1, S, S) 0..1.
+
+    Beside holes, and where much was drawn, moved pixels of a finer grid show other edges than those it was drawn on.
+    """
+    apart = torch.nn.functional.max_pool2d((holes > 0.5).float(), 3, 1, 1)
+    other = torch.nn.functional.max_pool2d(drawn.abs().amax(dim=1, keepdim=True), 3, 1, 1)
+    return (1 - apart) * (2 - other / _REDRAWN).clamp(0, 1)
 
 
 def _reach(flow: torch.Tensor, holes: torch.Tensor) -> torch.Tensor:
     """Where an edit may change a frame, (n, 1, S, S) 0..1: what moves, where it lands, and a soft rim around."""
     size = flow.shape[-1]
-    moves = (flow.norm(dim=1, keepdim=True) / (_MOVED * size)).clamp(max=1)
+    moves = ((flow.norm(dim=1, keepdim=True) / size - _STILL) / _MOVED).clamp(0, 1)
     landed, _ = splat(moves, flow)
     changed = torch.maximum(torch.maximum(moves, landed), holes)
     rim = max(1, round(_RIM * size))
