@@ -9,26 +9,76 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from faces.flow import flow_colours
 from gen.axes import ordered
-from gen.overview import Overview
+from gen.overview import Overview, decode
+from gen.record import Entry
 
 _PAPER = 255
 _GAP = 4
 MAX_ROWS, MAX_COLUMNS, MAX_SIDE = 16, 10, 128
+_MOTION_TILES = 3
+_DRAG, _PIN = (225, 20, 60), (20, 90, 230)
+_SHIFT = 4
+"""Fractional bits of the coordinates that OpenCV draws at."""
 
 
 def of(overview: Overview) -> np.ndarray:
-    """One value of the recipe's `sheet` a row: an identity, its reference portrait first, or a label."""
+    """One value of the recipe's `sheet` a row: an identity, its reference portrait first, a label, or an edit."""
     rows: dict[str, list[str]] = {}
     for record in overview.records:
+        if record["role"] == "after":  # it is shown as the target of another picture
+            continue
         keys = rows.setdefault(record[overview.plan.recipe.sheet], [])
-        if len(rows) <= MAX_ROWS and len(keys) < MAX_COLUMNS:
+        most = MAX_COLUMNS // (_MOTION_TILES if record["target_id"] else 1)
+        if len(rows) <= MAX_ROWS and len(keys) < most:
             keys.append(record["id"])
-    pictures = overview.pictures(key for keys in rows.values() for key in keys)
+    entries = overview.entries(key for keys in rows.values() for key in keys)
     people = {anchor.id: anchor.image for anchor in overview.anchors}
     names = list(rows) if overview.plan.recipe.sheet == "identity_id" else ordered("expression", set(rows))
     chosen = [(name, rows[name]) for name in names[:MAX_ROWS]]
-    return sheet([[people.get(name), *(pictures[key] for key in keys)] for name, keys in chosen])
+    return sheet(
+        [[people.get(name), *(tile for key in keys for tile in tiles(entries[key]))] for name, keys in chosen]
+    )
+
+
+def tiles(entry: Entry) -> list[np.ndarray]:
+    """Show a sample, (h, w, 3) uint8 each: its picture; with drags in it, true flow and target where it has them."""
+    picture = decode(entry.png)
+    if entry.flow is None or entry.target is None:
+        return [picture]
+    drawn = with_drags(picture, np.array(entry.record["drags_5"]), np.array(entry.record["pins"]))
+    return [drawn, flow_colours(entry.flow[..., :2]), decode(entry.target)]
+
+
+def with_drags(picture: np.ndarray, drags: np.ndarray, pins: np.ndarray) -> np.ndarray:
+    """Draw arrows from sources to targets, and rings around pins.
+
+    Args:
+        picture: (h, w, 3) uint8; it is not changed.
+        drags: (k, 2, 2) pixels.
+        pins: (m, 2) pixels.
+    """
+    drawn = picture.copy()
+    unit = max(1, round(picture.shape[1] / 128))
+    for rim in (True, False):  # all rims first, so that none covers an arrow
+        grown = unit if rim else 0
+        for source, target in drags.reshape(-1, 2, 2):
+            colour = (_PAPER,) * 3 if rim else _DRAG
+            width = unit + grown
+            tip = min(0.5, 4 * unit / max(float(np.linalg.norm(target - source)), 1e-6))
+            cv2.arrowedLine(drawn, _fixed(source), _fixed(target), colour, width, cv2.LINE_AA, _SHIFT, tip)
+            cv2.circle(drawn, _fixed(source), (unit + grown) << _SHIFT, colour, -1, cv2.LINE_AA, _SHIFT)
+        for pin in pins.reshape(-1, 2):
+            colour = (_PAPER,) * 3 if rim else _PIN
+            cv2.circle(drawn, _fixed(pin), 2 * unit << _SHIFT, colour, unit + grown, cv2.LINE_AA, _SHIFT)
+    return drawn
+
+
+def _fixed(point: np.ndarray) -> tuple[int, int]:
+    """A point as OpenCV draws it, which counts centres of pixels from 0, we from 0.5."""
+    x, y = np.rint((point - 0.5) * 2**_SHIFT).astype(int)
+    return int(x), int(y)
 
 
 def sheet(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:

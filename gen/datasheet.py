@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datasets import Features
 
 _LICENCES = {"CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0", "Apache-2.0": "apache-2.0"}
+_TASKS = {"drags": ["image-to-image"]}
+"""Of recipes that are not for the tasks below."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 _OPENING = """## Opening it
@@ -39,7 +41,7 @@ def markdown(overview: Overview) -> str:
         "made by Mien. "
         "**No picture shows a real person.** Open `report.html` for pictures and plots.",
         _counts(overview),
-        _motivation(),
+        _motivation(overview),
         _composition(overview),
         _process(overview),
         _consent(overview),
@@ -47,7 +49,11 @@ def markdown(overview: Overview) -> str:
         *filter(None, [recipe.notes()]),
         _uses(),
         f"## Licence\n\n{recipe.licence}, for images and labels. Each row repeats it in `licence`. "
-        "The terms of the model that made the pictures may apply as well.",
+        + (
+            "The assets that were rendered are CC0."
+            if overview.rendered
+            else "The terms of the model that made the pictures may apply as well."
+        ),
         _OPENING,
     ]
     return "\n\n".join(sections) + "\n"
@@ -61,7 +67,7 @@ def _front_matter(overview: Overview) -> dict[str, Any]:
         "license": _LICENCES.get(recipe.licence, "other"),
         "pretty_name": recipe.title().capitalize(),
         "size_categories": [next((name for limit, name in _SIZES if count < limit), "n>1M")],
-        "task_categories": ["image-classification", "image-feature-extraction"],
+        "task_categories": _TASKS.get(recipe.kind, ["image-classification", "image-feature-extraction"]),
         "tags": ["synthetic", "faces", "mien"],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": patterns}]}],
         **(_described(features) if features else {}),
@@ -92,11 +98,15 @@ def _counts(overview: Overview) -> str:
     return f"## Counts\n\n{table}\n\n{stages}"
 
 
-def _motivation() -> str:
+def _motivation(overview: Overview) -> str:
+    origin = (
+        "heads are rendered from a morphable mesh with drawn settings"
+        if overview.rendered
+        else "identities are drawn from a model of identity embeddings"
+    )
     return (
         "## Motivation\n\nMade to train and to test software on faces without anybody's likeness: "
-        "identities are drawn "
-        "from a model of identity embeddings, so no consent of a depicted person is needed or possible."
+        f"{origin}, so no consent of a depicted person is needed or possible."
     )
 
 
@@ -105,12 +115,13 @@ def _composition(overview: Overview) -> str:
     for record in overview.records:
         splits[record["split"]] += 1
     shares = ", ".join(f"{name} {count}" for name, count in splits.items())
+    points = "projected points of the mesh" if overview.rendered else "measured points"
     return (
         "## Composition\n\nOne row an image. `requested_*` is what the generator was asked for, "
         "`measured_*` what was "
         "measured on the picture afterwards; they are never mixed, and the request is no proof of the "
         "result. "
-        "`identity_id` says who is shown; `landmarks68` are measured points in pixels (x, y from the "
+        f"`identity_id` says who is shown; `landmarks68` are {points} in pixels (x, y from the "
         "top-left corner, "
         f"the centre of the first pixel at 0.5). `split` keeps identities whole: {shares}. Rejected "
         "attempts stand with "
@@ -137,11 +148,15 @@ def _process(overview: Overview) -> str:
 def _consent(overview: Overview) -> str:
     kinds = sorted({record["digital_source_type"] for record in overview.records}, reverse=True)
     source = " or ".join(f"`{kind}`" for kind in kinds or ["trainedAlgorithmicMedia"])
+    floor = (
+        f"only adults of {vocabulary.MINIMUM_AGE} or more are rendered; younger ages are refused"
+        if overview.rendered
+        else f"prompts ask for adults of {vocabulary.MINIMUM_AGE} or more only; words and ages below are refused"
+    )
     return (
         "## People, consent and age\n\n"
         "- Depicted people: none. Consent status: not applicable, no real person is shown.\n"
-        f"- Age floor: prompts ask for adults of {vocabulary.MINIMUM_AGE} or more only; words and ages "
-        "below are refused.\n"
+        f"- Age floor: {floor}.\n"
         f"- Every file says that it is synthetic (IPTC digital source type {source} in the XMP packet)."
     )
 

@@ -17,7 +17,7 @@ from gen import anchors, checks, duplicates, shards, waterfall
 from gen.axes import ordered
 from gen.duplicates import Duplicate
 from gen.plan import Plan
-from gen.record import AXES, column
+from gen.record import AXES, Entry, column
 from gen.writers import WRITERS
 
 
@@ -40,7 +40,7 @@ class Overview:
         def pictures() -> Iterable[tuple[str, np.ndarray]]:
             for entry in WRITERS[plan.recipe.format].read(out / "data", plan.recipe.name):
                 records.append(entry.record)
-                if entry.record["role"] != "makeup":  # it repeats its bare picture, and shall
+                if entry.record["role"] not in ("makeup", "after"):  # they repeat another picture, and shall
                     yield entry.key, decode(entry.png)
 
         found = list(duplicates.find(pictures()))
@@ -54,7 +54,7 @@ class Overview:
     def axes(self) -> dict[str, dict[str, int]]:
         """Axis -> value -> kept samples, for the axes that the recipe asked for."""
         found = {}
-        for name in (*AXES, "style_id"):
+        for name in (*AXES, "style_id", "edit"):
             values = [record[column(name)] for record in self.records]
             if any(value is not None for value in values):
                 present = sorted({value for value in values if value is not None}, key=str)
@@ -85,6 +85,11 @@ class Overview:
                 row[record["label"]] = row.get(record["label"], 0) + 1
         names = ordered("expression", {*found, *(name for row in found.values() for name in row)})
         return {one: {other: found[one].get(other, 0) for other in names} for one in names if one in found}
+
+    @property
+    def rendered(self) -> bool:
+        """Whether no picture was made by a trained model."""
+        return all(record["digital_source_type"] == "algorithmicMedia" for record in self.records)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -123,11 +128,15 @@ class Overview:
 
     def pictures(self, keys: Iterable[str]) -> dict[str, np.ndarray]:
         """Read chosen pictures, (h, w, 3) uint8 each."""
+        return {key: decode(entry.png) for key, entry in self.entries(keys).items()}
+
+    def entries(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Read chosen samples."""
         wanted = set(keys)
         found = {}
         for entry in WRITERS[self.plan.recipe.format].read(self.out / "data", self.plan.recipe.name):
             if entry.key in wanted:
-                found[entry.key] = decode(entry.png)
+                found[entry.key] = entry
                 if len(found) == len(wanted):
                     break
         return found

@@ -15,7 +15,7 @@ from faces.makeup import LAYERS
 from gen.plan import PlanItem
 from gen.sample import Sample
 
-VERSION = "3"
+VERSION = "4"
 """Of the schema below; stands in every row."""
 
 AXES: dict[str, pa.DataType] = {
@@ -32,9 +32,11 @@ MEASURED: dict[str, pa.DataType] = {
     **dict.fromkeys(
         ("face_score", "face_size", "contrast", "sharpness", "yaw_deg", "roll_deg", "mouth_open", "eyes_open",
          "id_sim_to_ref", "id_sim_to_other", "valence", "arousal", "age_years", "quality", "open_set",
-         "makeup", "landmark_drift", "outside_difference", "inside_difference"),
+         "makeup", "landmark_drift", "outside_difference", "inside_difference",
+         "longest_motion", "moving_share", "co_visible_share"),
         pa.float64(),
     ),
+    "landmarks_seen": pa.int64(), "landmarks_outside": pa.int64(),
 }  # fmt: skip
 
 UNITS = pa.list_(pa.float64())
@@ -55,6 +57,17 @@ MAKEUP: dict[str, pa.DataType] = {
 }  # fmt: skip
 """What a face wears, and what it was painted on: see `gen.looks`."""
 
+DRAG_COUNTS = (1, 3, 5, 10, 68)
+"""Numbers of drags, each with a column of its own: the last one drags every landmark that both pictures show."""
+_POINTS = pa.list_(pa.list_(pa.float64()))
+MOTION: dict[str, pa.DataType] = {
+    "edit": pa.string(), "target_id": pa.string(), "head_pose_deg": pa.list_(pa.float64()),
+    "gaze_deg": pa.list_(pa.float64()), "target_landmarks68": pa.list_(pa.float32()), "drag_places": pa.string(),
+    **{f"drags_{count}": pa.list_(_POINTS) for count in DRAG_COUNTS},
+    "drag_landmarks": pa.list_(pa.int64()), "pins": _POINTS,
+}  # fmt: skip
+"""What happens between the two pictures of a pair, and the drags that ask for it: see `gen.drags`."""
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()), ("identity_id", pa.string()), ("variant", pa.int64()), ("split", pa.string()),
@@ -62,7 +75,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()), ("negative_prompt", pa.string()),
         *((f"requested_{name}", kind) for name, kind in AXES.items()), ("au_requested", UNITS),
         *((f"measured_{name}", kind) for name, kind in MEASURED.items()), ("au_measured", UNITS),
-        *LABELS.items(), *MAKEUP.items(),
+        *LABELS.items(), *MAKEUP.items(), *MOTION.items(),
         ("landmarks68", pa.list_(pa.float32())), ("phash", pa.string()), ("pixels_sha256", pa.string()),
         ("sha256", pa.string()),
         ("width", pa.int64()), ("height", pa.int64()),
@@ -92,6 +105,12 @@ class Entry:
     """(h, w) uint8."""
     masks: np.ndarray | None = None
     """(h, w, 3) uint8."""
+    flow: np.ndarray | None = None
+    """(h, w, 3) float32."""
+    target: bytes | None = None
+    """The PNG file of the other picture of a pair: the same bytes as `png` of the entry `target_id`."""
+    target_parsing: np.ndarray | None = None
+    """(h, w) uint8."""
 
     @property
     def key(self) -> str:
@@ -100,15 +119,19 @@ class Entry:
 
 
 def entry(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> Entry:
-    """Turn a kept sample into its row and its PNG file, which carries its provenance."""
+    """Turn a kept sample into its row and its PNG files, which carry their provenance."""
     if sample.image is None:
         raise ValueError(f"{sample.row.id}: a kept sample has no image")
     record = fields(sample, item, facts)
     png = provenance.to_png_bytes(sample.image, _provenance(record))
     record["sha256"] = hashlib.sha256(png).hexdigest()
+    target = None
+    if sample.target is not None:
+        target = provenance.to_png_bytes(sample.target, _provenance({**record, "id": record["target_id"]}))
     return Entry(
-        record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing, masks=sample.masks
-    )
+        record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing, masks=sample.masks,
+        flow=sample.flow, target=target, target_parsing=sample.target_parsing,
+    )  # fmt: skip
 
 
 def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, Any]:
@@ -141,8 +164,8 @@ def fields(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> dict[str, A
 
 
 def column(axis: str) -> str:
-    """Name the column of what a plan asks for: a style has its own, what words can ask for is `requested_`."""
-    return axis if axis in MAKEUP else f"requested_{axis}"
+    """Name the column of what a plan asks for: styles and edits have their own, looks are `requested_`."""
+    return axis if axis in MAKEUP or axis in MOTION else f"requested_{axis}"
 
 
 def complete(row: dict[str, Any]) -> dict[str, Any]:
@@ -180,7 +203,7 @@ def _provenance(record: dict[str, Any]) -> provenance.Provenance:
         model_sha256=record["model_sha256"],
         seed=record["seed"],
         steps=record["steps"],
-        prompt_sha256=provenance.prompt_hash(record["prompt"]),
+        prompt_sha256=provenance.prompt_hash(record["prompt"]) if record["prompt"] else None,
         extra={key: record[key] for key in ("recipe", "plan", "id", "identity_id", "licence")}
-        | {key: record[key] for key in ("pair_id", "style_id") if record[key] is not None},
+        | {key: record[key] for key in ("pair_id", "style_id", "edit") if record[key] is not None},
     )

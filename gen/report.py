@@ -62,12 +62,11 @@ def html(overview: Overview) -> str:
     lead = (
         f"Seed {recipe.seed}, model {escape(overview.settings['model'])}, licence {escape(recipe.licence)}. Requested "
         "and measured "
-        "values are kept apart; numbers here come from the pipeline's own encoder, not from an independent "
-        "judge."
+        f"values are kept apart; numbers here come from {_measures(overview)}."
     )
     sections = [
         _contact(overview), _waterfall(overview), _cells(overview), _labels(overview),
-        _similarity(overview), _balance(overview),
+        _similarity(overview), _motion(overview), _balance(overview),
         _obedience(overview), _neighbours(overview), _rejected(overview), _duplicates(overview),
         _settings(overview),
     ]  # fmt: skip
@@ -77,6 +76,12 @@ def html(overview: Overview) -> str:
         tiles=_tiles(overview),
         sections="\n".join(sections),
     )
+
+
+def _measures(overview: Overview) -> str:
+    if overview.rendered:
+        return "the renderer, which knows all it draws"
+    return "the pipeline's own encoder, not from an independent judge"
 
 
 def _tiles(overview: Overview) -> str:
@@ -96,6 +101,12 @@ def _contact(overview: Overview) -> str:
     one = "identity"
     if overview.labels:
         one = f"label ({', '.join(ordered('expression', {record['label'] for record in overview.records}))})"
+    if overview.plan.recipe.sheet == "edit":
+        one = f"kind of edit ({', '.join(ordered('expression', {row['edit'] for row in overview.records}))})"
+        first = (
+            "of each pair the picture with five drags (red) and pins (blue), the true flow (the hue tells its "
+            "direction, right is red; the saturation its length) and the target,"
+        )
     image = _image(contact.jpeg(contact.of(overview)), "contact sheet", "wide")
     return _section("Pictures", f"One {one} a row: {first} in the order of the plan, unselected.", image)
 
@@ -146,6 +157,18 @@ def _similarity(overview: Overview) -> str:
         second = plots.histograms(both, "cosine of identity embeddings", "identities", bins=24)
     text = "How like its own reference each picture is, beside the nearest other; how new the identities are."
     return _section("Identity", text, f'<div class="two">{plot}{second}</div>')
+
+
+def _motion(overview: Overview) -> str:
+    groups: dict[str, list[float]] = {}
+    for record in overview.records:
+        if record["edit"] is not None and record["measured_longest_motion"] is not None:
+            groups.setdefault(record["edit"], []).append(record["measured_longest_motion"] / record["width"])
+    if not groups:
+        return ""
+    found = {name: np.array(groups[name]) for name in sorted(groups)}
+    text = "How far the point goes that goes farthest, as a share of the width, by what happens to the head."
+    return _section("Motion", text, plots.crossing(found, "longest motion, of the width"))
 
 
 def _balance(overview: Overview) -> str:

@@ -31,7 +31,15 @@ class Sample:
     parsing: np.ndarray | None = None
     """(h, w) uint8 ids of `faces.vocabulary.PARSING`, in the frame of the image."""
     masks: np.ndarray | None = None
-    """(h, w, 3) uint8: weights of the regions that makeup may change (see `gen.looks`), 0 where no byte did."""
+    """(h, w, 3) uint8: weights of three regions. Of makeup, those that it may change, 0 where no byte did (see
+    `gen.looks`); of a pair with drags, what is seen in both pictures, what moves and what stays (see `gen.drags`)."""
+    flow: np.ndarray | None = None
+    """(h, w, 3) float32: (dx, dy) in pixels from each point of the image to its place in `target`, and 1 where that
+    shows the point, else 0. Kept to 1/128 px by the files."""
+    target: np.ndarray | None = None
+    """(h, w, 3) uint8: the same face after an edit, the other picture of a pair."""
+    target_parsing: np.ndarray | None = None
+    """(h, w) uint8 ids of `faces.vocabulary.PARSING`, of `target`."""
     rejected_by: str | None = None
     """The check that turned the sample down; None for a sample that is kept."""
     reason: str = ""

@@ -279,6 +279,43 @@ def makeup(
 
 
 @app.command()
+def drag(
+    face: Annotated[Path, typer.Argument(help="The photograph that is changed.")],
+    drag: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Column and row of a pixel, and of where it shall be: "310,420 310,450"; repeat it.'
+        ),
+    ] = None,
+    pin: Annotated[list[str] | None, typer.Option(help='A pixel that stays: "250,200"; repeat it.')] = None,
+    mask: Annotated[Path | None, typer.Option(help="A picture, white where FACE may change.")] = None,
+    normalized: Annotated[
+        bool, typer.Option("--normalized", help="Points are shares of width and height, 0 to 1.")
+    ] = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Only move pixels; nothing is drawn.")] = False,
+    out: Annotated[Path, typer.Option(help="File of the result.")] = Path("drag.png"),
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 8,
+    seed: Seed = 0,
+    model: Model = "mini",
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move points of the face in FACE to other points. Pixels count from 0,0 at the top left; middles are meant."""
+    from mien.drag import DragRequest, described, make
+
+    request = DragRequest(
+        face=face, drags=tuple(drag or ()), pins=tuple(pin or ()), mask=mask, normalized=normalized,
+        preview=preview, out=out, steps=steps, seed=seed, model=model, device=device,
+    )  # fmt: skip
+    made = make(request)
+    if as_json:
+        print_json(made)
+    else:
+        for line in [made["file"], *described(made)]:
+            console.print(line, soft_wrap=True, markup=False)
+
+
+@app.command()
 def analyze(
     picture: Annotated[Path, typer.Argument(help="A photograph.")],
     backend: Annotated[
@@ -302,7 +339,7 @@ def analyze(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="perception, portrait, identities, expressions or makeup.")],
+    task: Annotated[str, typer.Argument(help="perception, portrait, identities, expressions, makeup, drag.")],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the lines there.")

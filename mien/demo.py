@@ -1,4 +1,4 @@
-"""The job of `make demo`: portraits, expressions, makeup, a small dataset, measured numbers, and one page of it all."""
+"""The job of `make demo`: portraits, edits of faces, a small dataset, measured numbers, and one page of it all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien import expression, makeup, progress
+from mien import demo_drag, expression, makeup, progress
 from mien.errors import errors
 
 REFERENCES = Path(__file__).parent / "data" / "references"
@@ -85,6 +85,9 @@ class Results:
     makeup: tuple[Person, ...]
     """The first people in the looks of `mien.makeup.EXAMPLES`, in one read off a photograph, and with it taken off."""
     makeup_seconds: float
+    dragged: tuple[Person, ...]
+    """The first people with the pictures of `mien.demo_drag.SHOWN`."""
+    drag_seconds: float
     dataset: dict[str, Any]
     dataset_seconds: float
     measured: tuple[Measured, ...]
@@ -111,6 +114,8 @@ def run(settings: Demo) -> Path:
     expressions_done = time.perf_counter()
     made_up = _makeup(settings, people[:MADE_UP])
     makeup_done = time.perf_counter()
+    dragged = demo_drag.drag(settings, people)
+    drag_done = time.perf_counter()
     dataset = _dataset(settings)
     dataset_done = time.perf_counter()
     results = Results(
@@ -122,8 +127,10 @@ def run(settings: Demo) -> Path:
         expression_seconds=expressions_done - portraits_done,
         makeup=made_up,
         makeup_seconds=makeup_done - expressions_done,
+        dragged=dragged,
+        drag_seconds=drag_done - makeup_done,
         dataset=dataset,
-        dataset_seconds=dataset_done - makeup_done,
+        dataset_seconds=dataset_done - drag_done,
         measured=(_measure("portrait", settings), _measure("identities", settings)),
         model_sha256=model_digest(settings.model),
     )

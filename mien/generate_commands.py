@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import typer
@@ -82,6 +84,29 @@ def makeup(
     _run("makeup", recipe, settings, out, shards, workers, engine, overwrite, as_json)
 
 
+@generate.command()
+def drags(
+    out: DatasetFolder,
+    pairs: Annotated[int, typer.Option(min=1, help="Heads, each before and after an edit.")] = 200,
+    size: Annotated[int, typer.Option(min=128, max=1024, help="Pixels of a side.")] = 256,
+    seed: Seed = 0,
+    recipe: RecipeFile = None,
+    format: Format = "webdataset",
+    makehuman: Annotated[
+        Path | None, typer.Option(envvar="MIEN_MAKEHUMAN", help="MakeHuman's data folder.")
+    ] = None,
+    workers: Workers = None,
+    engine: Engine = "local",
+    shards: Shards = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Render pairs of a head before and after an edit, with the true flow between them, drags and pins."""
+    settings = {"pairs": pairs, "size": size, "seed": seed, "format": format}
+    places = {"makehuman": str(makehuman)} if makehuman else {}
+    _run("drags", recipe, settings, out, shards, workers, engine, overwrite, as_json, places)
+
+
 def _run(
     kind: str,
     recipe: Path | None,
@@ -92,11 +117,15 @@ def _run(
     engine: str,
     overwrite: bool,
     as_json: bool,
+    places: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Make the dataset of a recipe file, else of settings, and print what became of it."""
+    """Make the dataset of a recipe file, else of settings, and print what became of it.
+
+    `places` says where things are on this machine; it holds for recipe files too.
+    """
     from mien.generate import build, make, parse_range
 
-    plan = build(kind, recipe, settings)
+    plan = build(kind, recipe, settings).model_copy(update=dict(places))
     run = make(
         plan, out, shard_range=parse_range(shards), workers=workers, engine=engine, overwrite=overwrite
     )

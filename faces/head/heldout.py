@@ -6,6 +6,9 @@ mien heads --count 480 --pictures-per-identity 6 --seed 12 --states exam --mater
 python -m faces.head.heldout data/exam tests/data/exam --parsing
 mien heads --count 288 --pictures-per-identity 6 --seed 44 --makeup shared --out data/makeup-exam
 python -m faces.head.heldout data/makeup-exam tests/data/makeup --parsing
+mien heads --count 96 --pictures-per-identity 2 --seed 63 --motion --states units --materials unseen \
+    --out data/motion-exam
+python -m faces.head.heldout data/motion-exam tests/data/drag --parsing
 """
 
 from __future__ import annotations
@@ -25,13 +28,17 @@ from PIL import Image
 from faces.provenance import Provenance, save_image
 
 _QUALITY, _LOSSLESS = 90, 100
-"""Of WebP. Lossy WebP halves the resolution of colour, and colour is what a set with makeup is about."""
+"""Of WebP. Lossy WebP halves the resolution of colour, which a set with makeup is about, and smears what distances of
+moved points are measured on."""
+_EXACT = ("alpha", "flow")
+"""Maps, of those a sample may have, whose pictures are kept without loss."""
 
 
 def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
     """Write each picture as WebP and all labels as labels.parquet; returns the number of pictures.
 
-    Pictures whose makeup has maps of opacity are kept without loss, with their maps beside them as NAME.alpha.png.
+    Pictures whose makeup has maps of opacity are kept without loss, with their maps beside them as NAME.alpha.png; so
+    are those of pairs, with the flow from each to the other as NAME.flow.png (see `faces.flow`).
 
     Args:
         shards: folder of `write_heads`.
@@ -55,8 +62,8 @@ def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
             state = int(key.split("_")[1]) % settings["pictures_per_identity"]
             rows.append(_write_one(key, members, out, state))
             stem = rows[-1]["file"].removesuffix(".webp")
-            maps = (["parsing"] if parsing else []) + (["alpha"] if f"{key}.alpha.png" in members else [])
-            for kind in maps:
+            maps = ["parsing"] if parsing else []
+            for kind in (*maps, *_exact_maps(key, members)):
                 (out / f"{stem}.{kind}.png").write_bytes(members[f"{key}.{kind}.png"])
     partial = out / "labels.parquet.part"
     pq.write_table(pa.Table.from_pylist(rows), partial, compression="zstd")
@@ -67,7 +74,7 @@ def write_heldout(shards: Path, out: Path, parsing: bool = False) -> int:
 def _write_one(key: str, members: dict[str, bytes], out: Path, state: int) -> dict:
     row = json.loads(members[f"{key}.json"])
     file = f"{row['identity_id']}-{state}.webp"
-    quality = _LOSSLESS if f"{key}.alpha.png" in members else _QUALITY
+    quality = _LOSSLESS if _exact_maps(key, members) else _QUALITY
     with Image.open(io.BytesIO(members[f"{key}.png"])) as image:
         provenance = Provenance(
             pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia"
@@ -78,6 +85,10 @@ def _write_one(key: str, members: dict[str, bytes], out: Path, state: int) -> di
         name: json.dumps(value) if isinstance(value, (dict, list)) else value for name, value in row.items()
     }
     return flat | {"file": file, "state": state, "landmarks": landmarks.ravel().round(2).tolist()}
+
+
+def _exact_maps(key: str, members: dict[str, bytes]) -> list[str]:
+    return [kind for kind in _EXACT if f"{key}.{kind}.png" in members]
 
 
 def main() -> None:

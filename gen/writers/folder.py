@@ -1,7 +1,7 @@
 """Plain files after Hugging Face's ImageFolder: NAME-00000/KEY.png and NAME-00000/metadata.jsonl.
 
-Label maps lie apart, in NAME-00000.parsing/, and masks in NAME-00000.masks/, so that ImageFolder does not take them
-for samples.
+What there is beside a picture lies apart, a label map in NAME-00000.parsing/, masks in NAME-00000.masks/ and so on, so
+that ImageFolder does not take it for a sample.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from gen import atomic
 from gen.record import Entry, complete
-from gen.writers.webdataset import masks_array, masks_png, parsing_array, parsing_png
+from gen.writers import maps
 
 
 def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entry]) -> list[Path]:
@@ -23,12 +23,14 @@ def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entr
     files = {f"{entry.key}.png": entry.png for entry in entries}
     rows = [{"file_name": f"{entry.key}.png", **entry.record} for entry in entries]
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    beside = {
-        "parsing": {f"{e.key}.png": parsing_png(e.parsing) for e in entries if e.parsing is not None},
-        "masks": {f"{e.key}.png": masks_png(e.masks) for e in entries if e.masks is not None},
-    }
+    beside: dict[str, dict[str, bytes]] = {kind: {} for kind in maps.MAPS}
+    for entry in entries:
+        for kind, png in maps.encoded(entry).items():
+            beside[kind][f"{entry.key}.png"] = png
     written = [_replace(data / stem, {**files, "metadata.jsonl": lines.encode()})]
-    return written + [_replace(data / f"{stem}.{kind}", maps) for kind, maps in beside.items() if maps]
+    return written + [
+        _replace(data / f"{stem}.{kind}", content) for kind, content in beside.items() if content
+    ]
 
 
 def read(data: Path, name: str) -> Iterator[Entry]:
@@ -39,20 +41,17 @@ def read(data: Path, name: str) -> Iterator[Entry]:
             record = json.loads(line)
             file = record.pop("file_name")
             marks = record["landmarks68"]
-            parsing, masks = (
-                folder.with_name(f"{folder.name}.{kind}") / file for kind in ("parsing", "masks")
-            )
+            beside = {kind: folder.with_name(f"{folder.name}.{kind}") / file for kind in maps.MAPS}
             yield Entry(
                 record=complete(record),
                 png=(folder / file).read_bytes(),
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
-                parsing=parsing_array(parsing.read_bytes()) if parsing.exists() else None,
-                masks=masks_array(masks.read_bytes()) if masks.exists() else None,
+                **maps.decoded({kind: at.read_bytes() for kind, at in beside.items() if at.exists()}),
             )
 
 
 def patterns(name: str) -> list[str]:
-    """Images and metadata, without label maps and masks."""
+    """Images and metadata, without what lies beside them."""
     return [f"data/{name}-?????/*"]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 
 from gen import atomic
 from gen.record import SCHEMA, Entry, complete
-from gen.writers.webdataset import masks_array, masks_png, parsing_array, parsing_png
+from gen.writers import maps
 
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
@@ -21,12 +22,10 @@ def write(data: Path, name: str, index: int, shards: int, entries: Sequence[Entr
     rows = [
         {
             "image": {"bytes": entry.png, "path": f"{entry.key}.png"},
-            "parsing": None
-            if entry.parsing is None
-            else {"bytes": parsing_png(entry.parsing), "path": f"{entry.key}.parsing.png"},
-            "masks": None
-            if entry.masks is None
-            else {"bytes": masks_png(entry.masks), "path": f"{entry.key}.masks.png"},
+            **{
+                name: {"bytes": png, "path": f"{entry.key}.{name}.png"} if maps.MAPS[name].is_picture else png
+                for name, png in maps.encoded(entry).items()
+            },
             **entry.record,
         }
         for entry in entries
@@ -41,13 +40,12 @@ def read(data: Path, name: str) -> Iterator[Entry]:
     """Read all files of a name in order."""
     for path in sorted(data.glob(f"{name}-[0-9]*-of-*.parquet")):
         for row in pq.read_table(path).to_pylist():
-            marks, parsing, masks = row["landmarks68"], row["parsing"], row.get("masks")
+            marks = row["landmarks68"]
             yield Entry(
                 record=complete(row),
                 png=row["image"]["bytes"],
                 landmarks=None if marks is None else np.array(marks, np.float32).reshape(-1, 2),
-                parsing=None if parsing is None else parsing_array(parsing["bytes"]),
-                masks=None if masks is None else masks_array(masks["bytes"]),
+                **maps.decoded({name: _bytes(row.get(name)) for name in maps.MAPS}),
             )
 
 
@@ -62,12 +60,24 @@ def features() -> None:
 
 
 def schema() -> pa.Schema:
-    """Columns with the note for `datasets` that three of them are pictures."""
+    """Columns with the note for `datasets` which of them are pictures."""
     from datasets import Features, Image
 
-    pictures = ("image", "parsing", "masks")
-    plain = pa.schema([*(pa.field(name, _IMAGE) for name in pictures), *SCHEMA])
+    pictures = ("image", *(name for name, each in maps.MAPS.items() if each.is_picture))
+    others = [name for name in maps.MAPS if name not in pictures]
+    plain = pa.schema(
+        [
+            *(pa.field(name, _IMAGE) for name in pictures),
+            *(pa.field(name, pa.binary()) for name in others),
+            *SCHEMA,
+        ]
+    )
     features = Features.from_arrow_schema(plain)
     for name in pictures:
         features[name] = Image()
     return plain.with_metadata(features.arrow_schema.metadata)
+
+
+def _bytes(value: dict[str, Any] | bytes | None) -> bytes | None:
+    """The file in a cell, which pictures share with its name."""
+    return value["bytes"] if isinstance(value, dict) else value

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gen import atomic
 from gen.record import SCHEMA, Entry, complete
+from gen.writers import maps
 
 if TYPE_CHECKING:
     from datasets import Features
@@ -64,31 +64,13 @@ def features() -> Features:
     return Features(
         {
             "json": dict(Features.from_arrow_schema(SCHEMA)), "landmarks.npy": List(List(Value("float32"))),
-            "masks.png": Image(), "parsing.png": Image(), "png": Image(), "__key__": Value("string"),
-            "__url__": Value("string"),
+            **{
+                f"{name}.png": Image() if each.is_picture else Value("binary")
+                for name, each in sorted(maps.MAPS.items())
+            },
+            "png": Image(), "__key__": Value("string"), "__url__": Value("string"),
         }
     )  # fmt: skip
-
-
-def parsing_png(parsing: np.ndarray) -> bytes:
-    """Label map as a grey PNG."""
-    return cv2.imencode(".png", parsing)[1].tobytes()
-
-
-def masks_png(masks: np.ndarray) -> bytes:
-    """Weights of three regions as the red, green and blue of a PNG."""
-    return cv2.imencode(".png", masks[..., ::-1])[1].tobytes()
-
-
-def masks_array(png: bytes) -> np.ndarray:
-    """Weights of three regions, (h, w, 3) uint8, from the red, green and blue of a PNG."""
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR))
-    return np.ascontiguousarray(pixels[..., ::-1])
-
-
-def parsing_array(png: bytes) -> np.ndarray:
-    """Label map from a grey PNG."""
-    return np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
 def _members(entry: Entry) -> dict[str, bytes]:
@@ -100,20 +82,14 @@ def _members(entry: Entry) -> dict[str, bytes]:
         buffer = io.BytesIO()
         np.save(buffer, np.float32(entry.landmarks))
         members["landmarks.npy"] = buffer.getvalue()
-    if entry.parsing is not None:
-        members["parsing.png"] = parsing_png(entry.parsing)
-    if entry.masks is not None:
-        members["masks.png"] = masks_png(entry.masks)
-    return members
+    return members | {f"{name}.png": png for name, png in maps.encoded(entry).items()}
 
 
 def _entry(files: dict[str, bytes]) -> Entry:
     landmarks = files.get("landmarks.npy")
-    parsing, masks = files.get("parsing.png"), files.get("masks.png")
     return Entry(
         record=complete(json.loads(files["json"])),
         png=files["png"],
         landmarks=None if landmarks is None else np.load(io.BytesIO(landmarks)),
-        parsing=None if parsing is None else parsing_array(parsing),
-        masks=None if masks is None else masks_array(masks),
+        **maps.decoded({name: files.get(f"{name}.png") for name in maps.MAPS}),
     )

@@ -21,7 +21,7 @@ from gen.engine import generate
 from gen.makeup import MakeupMaker
 from gen.overview import Overview, decode
 from gen.plan import Plan, PlanConflict
-from gen.record import MAKEUP, SCHEMA
+from gen.record import MAKEUP, SCHEMA, VERSION
 from gen.shards import rejected_rows
 from gen.worker import GenerationAborted, remake
 from gen.writers import WRITERS, convert
@@ -126,7 +126,7 @@ def test_rows_are_complete(toy, dataset):
     planned = {row.id: row for row in toy.rows()}
     for key, entry in entries(dataset).items():
         record, row = entry.record, planned[key]
-        assert list(record) == SCHEMA.names and record["schema_version"] == "3"
+        assert list(record) == SCHEMA.names and record["schema_version"] == VERSION
         assert record["role"] == row.role and record["style_id"] == row.requested["style_id"]
         assert record["prompt"] == row.prompt and record["negative_prompt"].startswith("lipstick")
         assert record["requested_glasses"] is False and record["measured_makeup"] == 0.1

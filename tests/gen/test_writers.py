@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
@@ -29,10 +30,32 @@ def entries() -> list[Entry]:
     return [entry(sample, item, maker.facts) for batch in item.batches for sample in maker.make(batch)]
 
 
+@pytest.fixture(scope="module")
+def pairs(entries) -> list[Entry]:
+    """The same with flow, masks and targets."""
+    rng = np.random.default_rng(0)
+    return [
+        dataclasses.replace(
+            item,
+            masks=rng.integers(0, 256, (32, 32, 3), dtype=np.uint8),
+            flow=np.dstack(
+                [rng.integers(-3000, 3000, (32, 32, 2)) / 64, rng.integers(0, 2, (32, 32))]
+            ).astype(np.float32),
+            target=item.png[::-1],
+            target_parsing=rng.integers(0, 19, (32, 32), dtype=np.uint8),
+        )
+        for item in entries
+    ]
+
+
 def same(first: Entry, second: Entry) -> bool:
-    arrays = ((first.landmarks, second.landmarks), (first.parsing, second.parsing))
-    kept = all(a.dtype == b.dtype and np.array_equal(a, b) for a, b in arrays)
-    return kept and first.record == second.record and first.png == second.png
+    for name in ("landmarks", "parsing", "masks", "flow", "target_parsing"):
+        one, other = getattr(first, name), getattr(second, name)
+        if (one is None) != (other is None):
+            return False
+        if one is not None and not (one.dtype == other.dtype and np.array_equal(one, other)):
+            return False
+    return (first.record, first.png, first.target) == (second.record, second.png, second.target)
 
 
 @pytest.mark.parametrize("target", ["folder", "webdataset", "parquet"])
@@ -43,6 +66,33 @@ def test_round_trip_from_format_to_format(entries, tmp_path, source, target):
     found = list(WRITERS[target].read(tmp_path / "b", "train"))
     assert [item.key for item in found] == [item.key for item in entries]
     assert all(map(same, found, entries))
+
+
+@pytest.mark.parametrize("target", ["folder", "webdataset", "parquet"])
+@pytest.mark.parametrize("source", ["folder", "webdataset", "parquet"])
+def test_flow_and_targets_travel_from_format_to_format(pairs, tmp_path, source, target):
+    WRITERS[source].write(tmp_path / "a", "train", 0, 1, pairs)
+    convert(tmp_path / "a", source, tmp_path / "b", target, "train", per_shard=3)
+    found = list(WRITERS[target].read(tmp_path / "b", "train"))
+    assert len(found) == 7 and all(map(same, found, pairs))
+
+
+def test_a_flow_between_the_steps_of_the_file_is_kept_to_a_hundredth(pairs, tmp_path):
+    smooth = np.random.default_rng(1).normal(0, 9, (32, 32, 2))
+    (entry, *_) = pairs
+    entry = dataclasses.replace(entry, flow=np.dstack([smooth, np.ones((32, 32))]).astype(np.float32))
+    for name, writer in WRITERS.items():
+        writer.write(tmp_path / name, "train", 0, 1, [entry])
+        (found,) = writer.read(tmp_path / name, "train")
+        assert 0 < np.abs(found.flow[..., :2] - smooth).max() <= 1 / 128 and found.flow[..., 2].all()
+
+
+@pytest.mark.parametrize("name", list(WRITERS))
+def test_only_some_entries_of_a_shard_have_a_flow(entries, pairs, tmp_path, name):
+    mixed = [pairs[0], *entries[1:]]
+    WRITERS[name].write(tmp_path, "train", 0, 1, mixed)
+    found = list(WRITERS[name].read(tmp_path, "train"))
+    assert all(map(same, found, mixed)) and found[1].flow is None is found[1].target
 
 
 @pytest.mark.parametrize("name", list(WRITERS))

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import mien
 from mien.cli import app
 
-COMMANDS = ("doctor", "demo", "heads", "train", "portrait", "generate", "evaluate")
+COMMANDS = ("doctor", "demo", "heads", "train", "portrait", "makeup", "drag", "generate", "evaluate")
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_version(run):
         ["generate", "identities", "--out", "x", "--format", "zip"], ["generate", "faces"],
         ["generate", "expressions"], ["generate", "expressions", "--out", "x", "--per-class", "0"],
         ["generate", "makeup"], ["generate", "makeup", "--out", "x", "--styles", "0"],
+        ["drag"], ["drag", "x.jpg", "--steps", "0"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run, arguments):
@@ -202,7 +203,7 @@ def test_evaluate_writes_a_page_beside_its_plots(run, evaluation, monkeypatch, t
 
 
 def test_evaluate_refuses_an_unknown_task(run):
-    result = run("evaluate", "drag")
+    result = run("evaluate", "hands")
     assert result.exit_code == 1
     assert "portrait, identities" in result.stderr
 

@@ -11,13 +11,15 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from faces import provenance, vocabulary
 from faces.makeup import BARE
 from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
-from mien import demo, makeup, page, portrait
+from mien import demo, demo_drag, makeup, page, portrait
+from mien.gestures import EXAMPLES
 
 
 @dataclass
@@ -70,6 +72,25 @@ class Brush(Painter):
         return SimpleNamespace(images=[Image.new("RGB", (16, 16), colour) for _ in image])
 
 
+class Hand(Painter):
+    """Answers like DragPipeline, whose frame is the photograph, with a flow of one pixel to the right."""
+
+    LANDMARKS = np.random.default_rng(0).uniform(16, 48, (68, 2))
+
+    @property
+    def analyzer(self):
+        face = SimpleNamespace(landmarks=self.LANDMARKS, matrix=np.eye(2, 3))
+        return SimpleNamespace(require_face=lambda photo: face)
+
+    def weights_sha256(self):
+        return "ef" * 32
+
+    def __call__(self, photo, drags, pins, generator):
+        self.calls.append((photo, drags, pins, generator.initial_seed()))
+        flow = torch.stack([torch.ones(1, 64, 64), torch.zeros(1, 64, 64)], dim=1)
+        return SimpleNamespace(images=[Image.new("RGB", (64, 64), "purple")], flow=flow)
+
+
 @pytest.fixture
 def stage(monkeypatch, tmp_path):
     """Everything that costs time replaced; two bundled references."""
@@ -89,6 +110,9 @@ def stage(monkeypatch, tmp_path):
     brush, module = Brush(), ModuleType("pipelines.makeup.pipeline")
     module.MakeupPipeline = SimpleNamespace(from_pretrained=lambda model: brush)
     monkeypatch.setitem(sys.modules, "pipelines.makeup.pipeline", module)
+    hand, module = Hand(), ModuleType("pipelines.drag.pipeline")
+    module.DragPipeline = SimpleNamespace(from_pretrained=lambda model: hand)
+    monkeypatch.setitem(sys.modules, "pipelines.drag.pipeline", module)
     monkeypatch.setattr(demo.expression, "seen_prompt", lambda picture, pose: f"{picture.stem}, {pose}")
     monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
     made = []
@@ -113,8 +137,9 @@ def stage(monkeypatch, tmp_path):
     monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
     settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)
     return SimpleNamespace(
-        painter=painter, faces=faces, brush=brush, made=made, settings=settings, lines=lines, folder=tmp_path
-    )
+        painter=painter, faces=faces, brush=brush, hand=hand, made=made, settings=settings, lines=lines,
+        folder=tmp_path,
+    )  # fmt: skip
 
 
 def test_everything_ends_up_on_one_page(stage):
@@ -122,7 +147,8 @@ def test_everything_ends_up_on_one_page(stage):
     text = path.read_text()
     assert path == stage.settings.out / "index.html"
     looks = len(demo.LOOKS)
-    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 2 * (len(demo.MAKEUP) + 1) + 1
+    dragged = 2 * (len(demo_drag.SHOWN) + 1)
+    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 2 * (len(demo.MAKEUP) + 1) + dragged + 1
     assert f"<b>{2 * looks}</b>" in text
     assert "11 of 12 planned pictures kept; 3 attempts" in text
     assert "0.72" in text
@@ -195,6 +221,27 @@ def test_makeup_goes_from_colours_to_another_person_and_comes_off(stage):
     assert len(files) == 2 * len(demo.MAKEUP)
     record = provenance.read(files[0])
     assert (record.pipeline, record.model_sha256) == ("MakeupPipeline", "cd" * 32)
+
+
+def test_each_person_is_dragged_in_another_way(stage):
+    text = demo.run(demo.Demo(out=stage.settings.out, seed=40)).read_text()
+    for name, (photo, drags, pins, seed) in zip(demo_drag.GESTURES, stage.hand.calls, strict=False):
+        expected = EXAMPLES[name].on(Hand.LANDMARKS, (64, 64))
+        assert photo.shape == (64, 64, 3) and seed == 40
+        assert np.array_equal(drags, expected[0]) and np.array_equal(pins, expected[1])
+    assert len(stage.hand.calls) == 2 and "from above: turn the head, open the mouth." in text
+    files = sorted((stage.settings.out / "drag").glob("*.png"))
+    assert [file.stem for file in files] == [
+        f"{n}-{part}" for n in "ab" for part in ("drags", "edit", "flow")
+    ]
+    asked, edit, flow = (np.asarray(Image.open(file).convert("RGB")) for file in files[:3])
+    tan = np.asarray(Image.open(stage.folder / "references" / "a.webp").convert("RGB"))
+    assert 0 < (np.abs(asked.astype(int) - tan).max(axis=-1) > 40).mean() < 0.5
+    assert edit[32, 32].tolist() == [128, 0, 128]
+    assert flow[32, 32, 0] > flow[32, 32, 1] == flow[32, 32, 2]  # right is red
+    record = provenance.read(files[1])
+    assert (record.pipeline, record.model_sha256) == ("DragPipeline", "ef" * 32)
+    assert record.extra == {"gesture": "turn the head"}
 
 
 def test_a_picture_of_the_user_comes_first(stage):
@@ -276,3 +323,10 @@ def test_the_page_of_an_evaluation_shows_bars_and_plots(tmp_path):
     assert "1 of 2 bars passed" in html and "r &lt;of units&gt;" in html
     assert html.count('class="pass"') == html.count('class="fail"') == 1
     assert html.count("data:image/png;base64,") == 1 and "scaling" in html
+
+
+def test_a_line_without_a_bar_neither_passes_nor_misses():
+    told = Bar(name="baseline", value=3.0, bar=float("inf"), direction="<=", n=9)
+    assert "inf" not in page._bar(told) and "pass" not in page._bar(told) and "≤" not in page._bar(told)
+    unmeasured = Bar(name="baseline", value=None, bar=float("inf"), direction="<=", n=0)
+    assert 'class="fail"' in page._bar(unmeasured)

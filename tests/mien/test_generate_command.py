@@ -109,6 +109,46 @@ def test_five_styles_of_fifty_faces_are_the_default(engine, tmp_path):
     assert (recipe.model, recipe.makeup_model) == ("mini", "mini")
 
 
+def test_options_become_the_recipe_of_drags(engine, tmp_path):
+    result = invoke(
+        "generate", "drags", "--pairs", 3, "--size", 128, "--seed", 5, "--format", "folder", "--makehuman", tmp_path,
+        "--workers", 2, "--shards", "0:1", "--overwrite", "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = engine["recipe"]
+    assert (recipe.kind, recipe.pairs, recipe.size, recipe.seed, recipe.format) == (
+        "drags",
+        3,
+        128,
+        5,
+        "folder",
+    )
+    assert (recipe.makehuman, engine["out"], engine["workers"]) == (str(tmp_path), tmp_path, 2)
+    assert (engine["shard_range"], engine["overwrite"]) == ((0, 1), True)
+    assert json.loads(result.stdout)["pictures"] == 5
+
+
+def test_the_assets_of_drags_are_a_place_and_no_setting(engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("MIEN_MAKEHUMAN", "from/the/environment")
+    assert invoke("generate", "drags", "--out", tmp_path).exit_code == 0
+    assert (engine["recipe"].pairs, engine["recipe"].makehuman) == (200, "from/the/environment")
+    file = tmp_path / "recipe.yaml"
+    file.write_text("recipe: drags\npairs: 7\nedits: [gaze]\n")
+    assert invoke("generate", "drags", "--recipe", file, "--makehuman", "x", "--out", tmp_path).exit_code == 0
+    assert (engine["recipe"].pairs, engine["recipe"].makehuman) == (7, "x")
+
+
+def test_drags_without_assets_end_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("MIEN_MAKEHUMAN", raising=False)
+    for options, words in (
+        ([], "no head assets: pass --makehuman DIR"),
+        (["--makehuman", tmp_path], "base.obj: missing"),
+    ):
+        result = invoke("generate", "drags", "--out", tmp_path / "set", *options)
+        assert result.exit_code == 1 and words in result.stderr and "Traceback" not in result.stderr
+    assert not (tmp_path / "set").exists()
+
+
 def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("recipe: expressions\nper_class: 7\n")
@@ -121,7 +161,7 @@ def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
 
 def test_help_names_all_sets():
     text = invoke("generate", "--help").stdout
-    assert all(name in text for name in ("identities", "expressions", "makeup"))
+    assert all(name in text for name in ("identities", "expressions", "makeup", "drags"))
     text = invoke("generate", "expressions", "--help").stdout
     assert all(
         option in text
