@@ -371,7 +371,7 @@ def evaluate(
         console.print(f"{page.write_evaluation(task, lines, command, plots)}", soft_wrap=True)
     failed = [line.name for line in lines if not line.passed]
     if failed:
-        console.print(f"{len(failed)} of {len(lines)} bars missed: {', '.join(failed)}", soft_wrap=True)
+        console.print(f"{bars.tally(lines)} hold; missed: {', '.join(failed)}", soft_wrap=True)
         raise typer.Exit(1)
 
 

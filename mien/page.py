@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import math
 import mimetypes
 import os
 import platform
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import mien
 from faces import vocabulary
 from gen import atomic
+from gen.evaluation.bars import tally
 from mien.demo import MAKEUP
 from mien.demo_drag import GESTURES, SHOWN
 
@@ -62,9 +62,8 @@ def write_evaluation(task: str, bars: Sequence[Bar], command: str, folder: Path)
         command: that measured it.
         folder: with PNG files; the page goes there.
     """
-    passed = sum(bar.passed for bar in bars)
     lead = (
-        f"{passed} of {len(bars)} bars passed, on {escape(_machine())}, by <code>{escape(command)}</code>. "
+        f"{tally(bars)} passed, on {escape(_machine())}, by <code>{escape(command)}</code>. "
         "The control is the same measure where nothing should be found."
     )
     plots = "".join(
@@ -109,8 +108,7 @@ def _tiles(results: Results) -> str:
         (str(results.settings.identities), "new identities"),
     ]
     if bars:
-        passed = sum(bar.passed for bar in bars)
-        tiles.append((f"{passed} of {len(bars)}", "bars passed in the quick evaluation"))
+        tiles.append((tally(bars).removesuffix(" bars"), "bars passed in the quick evaluation"))
     return _wrapped(
         "div",
         "tiles",
@@ -208,12 +206,11 @@ def _bars(bars: Iterable[Bar]) -> str:
 
 
 def _bar(bar: Bar) -> str:
-    has_bar = math.isfinite(bar.bar)
     mark = '<td class="pass">pass</td>' if bar.passed else '<td class="fail">miss</td>'
-    mark = mark if has_bar or not bar.passed else "<td></td>"  # a line that is there to be read
+    mark = mark if bar.has_limit or not bar.passed else "<td></td>"  # a line that is there to be read
     interval = "" if bar.ci95 is None else f"{_number(bar.ci95[0])} – {_number(bar.ci95[1])}"
     direction = {">=": "≥ ", "<=": "≤ "}.get(getattr(bar, "direction", ""), "")
-    limit = direction + _number(bar.bar) if has_bar else ""
+    limit = direction + _number(bar.bar) if bar.has_limit else ""
     numbers = (_number(bar.value), limit, interval, _number(bar.control), str(bar.n))
     cells = "".join(f'<td class="number">{number}</td>' for number in numbers)
     return f'<tr>{mark}<td>{escape(bar.name)}</td>{cells}<td class="domain">{escape(bar.domain)}</td></tr>'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -51,6 +51,11 @@ class Bar:
     domain: str = RENDERS
 
     @property
+    def has_limit(self) -> bool:
+        """Tell whether there is a bar, or the line is there to be read."""
+        return math.isfinite(self.bar)
+
+    @property
     def passed(self) -> bool:
         """Tell whether the value is on the right side of the bar."""
         if self.value is None or math.isnan(self.value):
@@ -70,6 +75,28 @@ class Bar:
             "control": _number(self.control),
             "domain": self.domain,
         }
+
+
+def not_measured(name: str, bar: float, direction: Literal[">=", "<="], why: str) -> Bar:
+    """A line that fails because it could not be measured."""
+    return Bar(name=name, value=None, bar=bar, direction=direction, n=0, domain=f"not measured: {why}")
+
+
+def tally(bars: Sequence[Bar]) -> str:
+    """Say how many hold, such as "13 of 14 bars"; lines without a limit count where they could not be measured."""
+    counted = [bar for bar in bars if bar.has_limit or not bar.passed]
+    return f"{sum(bar.passed for bar in counted)} of {len(counted)} bars"
+
+
+def controls_bar(bars: Sequence[Bar]) -> Bar:
+    """Doing nothing, pasting, random looks and shuffled answers must miss the bar that they stand beside."""
+    missed = np.array(
+        [not replace(bar, value=bar.control).passed for bar in bars if bar.control is not None], bool
+    )
+    return Bar(
+        name="controls that miss their bar, as they must", value=float(missed.mean()), bar=1.0,
+        direction=">=", n=len(missed),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,11 +160,10 @@ def as_table(bars: list[Bar], title: str) -> Table:
         table.add_column(heading, justify="left" if heading in ("", "name", "domain") else "right")
     for bar in bars:
         interval = "" if bar.ci95 is None else f"{_text(bar.ci95[0])} .. {_text(bar.ci95[1])}"
-        told = math.isinf(bar.bar)
-        limit = "" if told else f"{bar.direction} {bar.bar:g}"
+        limit = f"{bar.direction} {bar.bar:g}" if bar.has_limit else ""
         numbers = [_text(bar.value), limit, interval, _text(bar.control), str(bar.n)]
         mark = "[green]pass[/green]" if bar.passed else "[red]FAIL[/red]"
-        table.add_row("" if told and bar.passed else mark, bar.name, *numbers, bar.domain)
+        table.add_row("" if bar.passed and not bar.has_limit else mark, bar.name, *numbers, bar.domain)
     return table
 
 

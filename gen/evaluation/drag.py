@@ -12,12 +12,11 @@ import torch
 
 from faces.networks import network_input
 from gen.evaluation import drag_exam, drag_flows, drag_pictures, speed
-from gen.evaluation.bars import Bar, Settings
+from gen.evaluation.bars import Bar, Settings, controls_bar
 from gen.evaluation.drag_exam import DragExam
 from gen.evaluation.drag_flows import COUNTS, FEW
 from gen.evaluation.intervals import mean_interval
 from gen.evaluation.judge import Judge, require_independent
-from gen.evaluation.makeup import controls_bar
 from gen.seeds import noise_generator, sample_seed
 from gen.worker import cpu_threads
 from pipelines.drag.warping import resize_flow

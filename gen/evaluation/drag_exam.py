@@ -11,10 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-import gen
 from faces.alignment import resize_frame
 from faces.flow import decode_flow
-from gen.evaluation import retained
+from gen.evaluation import retained, testdata
 from gen.seeds import stream
 from pipelines.drag.drags import Drags
 
@@ -150,13 +149,7 @@ def find(data: Path | None = None) -> Path:
     Raises:
         FileNotFoundError: naming the places searched and the commands that make the set.
     """
-    roots = [Path(gen.__file__).parents[1] / "tests/data", Path("tests/data")]
-    places = [data, data / FOLDER] if data else [root / FOLDER for root in roots]
-    for place in places:
-        if (place / "labels.parquet").is_file():
-            return place
-    searched = " and ".join(map(str, places))
-    raise FileNotFoundError(f"drag exam: no labels.parquet in {searched}: {_HOW}")
+    return testdata.find("drag exam", FOLDER, data, within=("", FOLDER), how=_HOW)
 
 
 def load(data: Path | None = None) -> DragExam:

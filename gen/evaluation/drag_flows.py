@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.evaluation.bars import NO_BAR, RENDERS, Bar
+from gen.evaluation.bars import NO_BAR, RENDERS, Bar, not_measured
 from gen.evaluation.drag_exam import DragExam
 from gen.evaluation.flow_baselines import BASELINES, baseline_flow
 from gen.evaluation.flow_errors import drag_errors, end_point_error, leakage
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
-from gen.evaluation.makeup_regions import not_measured
 
 COUNTS = (1, 3, 5, 10, 68)
 """Numbers of drags at which errors are measured."""

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gen.evaluation.bars import NO_BAR, RENDERS, Bar
+from gen.evaluation.bars import NO_BAR, RENDERS, Bar, not_measured
 from gen.evaluation.drag_distance import drag_distances, share_left
 from gen.evaluation.drag_exam import DragExam, partner
 from gen.evaluation.drag_flows import FEW, others
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
 from gen.evaluation.judge import Judge
-from gen.evaluation.makeup_regions import not_measured
 from gen.evaluation.retained import masked_psnr
 
 LEFT, DOUBLED, KEPT, DROP, BACK = 0.35, 2.0, 30.0, 0.05, 32.0

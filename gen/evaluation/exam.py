@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-import gen
 from faces import vocabulary
+from gen.evaluation import testdata
 
 FOLDERS = {"first": "exam", "second": "exam-second"}
 """Look -> folder below tests/data: `second` is rendered without shadows, in wider shapes."""
@@ -74,11 +74,7 @@ def load(look: str, data: Path | None = None, every: int = 1) -> Exam:
     Raises:
         FileNotFoundError: the set is absent, naming the places searched.
     """
-    roots = [data] if data else [Path(gen.__file__).parents[1] / "tests/data", Path("tests/data")]
-    places = [root / FOLDERS[look] for root in roots]
-    folder = next((place for place in places if (place / "labels.parquet").is_file()), None)
-    if folder is None:
-        raise FileNotFoundError(f"exam: no labels.parquet in {' and '.join(map(str, places))}: {_HOW}")
+    folder = testdata.find("exam", FOLDERS[look], data, within=(FOLDERS[look],), how=_HOW)
     rows = sorted(
         pq.read_table(folder / "labels.parquet").to_pylist(),
         key=lambda row: (row["identity_id"], row["state"]),

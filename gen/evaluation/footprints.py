@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 
 from faces.makeup import LAYERS
-from gen.evaluation.bars import RENDERS, Bar
+from gen.evaluation.bars import RENDERS, Bar, not_measured
 from gen.evaluation.colour import difference
 from gen.evaluation.intervals import mean_interval
 from gen.evaluation.makeup_exam import MakeupExam, Transfer
-from gen.evaluation.makeup_regions import not_measured
 
 LIPS, LINER = 0.6, 0.4
 _SHARE = 0.5

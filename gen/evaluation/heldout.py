@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-import gen
+from gen.evaluation import testdata
 
 STATES = 3
 """Pictures of each head: 0 the reference, 1 and 2 other poses, expressions and looks."""
@@ -61,14 +61,7 @@ def find(data: Path | None = None) -> Path:
     Raises:
         FileNotFoundError: naming the places searched and the command that makes the set.
     """
-    places = (
-        [data] if data else [Path(gen.__file__).parents[1] / "tests/data/heads", Path("tests/data/heads")]
-    )
-    for place in places:
-        if (place / "labels.parquet").is_file():
-            return place
-    searched = " and ".join(str(place) for place in places)
-    raise FileNotFoundError(f"held-out heads: no labels.parquet in {searched}: {_HOW}")
+    return testdata.find("held-out heads", "heads", data, how=_HOW)
 
 
 def load(data: Path | None = None) -> HeldOut:

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-import gen
 from faces import vocabulary
 from faces.networks import WEIGHTS, network_input
 from faces.readings import softmax
+from gen.evaluation import testdata
 
 if TYPE_CHECKING:
     from torch import nn
@@ -120,12 +120,7 @@ def folder() -> Path:
     Raises:
         FileNotFoundError: naming the places searched and what to do.
     """
-    places = (Path(gen.__file__).parents[1] / "tests/data/judge", Path("tests/data/judge"))
-    for place in places:
-        if (place / WEIGHTS).is_file():
-            return place
-    searched = " and ".join(str(place) for place in places)
-    raise FileNotFoundError(f"judge: no {WEIGHTS} in {searched}: clone the whole repository")
+    return testdata.find("judge", "judge", file=WEIGHTS, how="clone the whole repository")
 
 
 def require_independent(judge: nn.Module, components: Mapping[str, object]) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from gen.evaluation.bars import RENDERS, Bar
+from gen.evaluation.bars import RENDERS, Bar, not_measured
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
 from gen.evaluation.judge import Judge
 from gen.evaluation.makeup_exam import MakeupExam
-from gen.evaluation.makeup_regions import not_measured
 
 RECALL, PROBE = 0.90, 1.5
 _RETRIEVED = "code finds its look on another person, R@1 (control: shuffled)"

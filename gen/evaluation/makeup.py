@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 from faces.images import ImageError
 from faces.makeup import BARE, REGIONS
 from gen.evaluation import footprints, look_codes, makeup_exam, makeup_regions, retention, speed
-from gen.evaluation.bars import Bar, Settings
+from gen.evaluation.bars import Bar, Settings, controls_bar, not_measured
 from gen.evaluation.intervals import mean_interval
 from gen.evaluation.judge import Judge, require_independent
 from gen.evaluation.makeup_exam import MakeupExam, Transfer
@@ -172,7 +172,7 @@ def _told_bars(
     if codes is None or removed is None:
         why = "this checkpoint has no makeup encoder"
         names = [f"{title}, dE2000 left in {region}" for title in titles for region in REGIONS]
-        return [makeup_regions.not_measured(name, makeup_regions.LEFT, "<=", why) for name in names]
+        return [not_measured(name, makeup_regions.LEFT, "<=", why) for name in names]
     coloured = edits("colours", sources.tolist(), [exam.look(row) for row in targets])
     coded = edits("codes", sources.tolist(), [codes[trial.reference] for trial in trials])
     return [
@@ -180,17 +180,6 @@ def _told_bars(
         *makeup_regions.region_bars(titles[1], exam, coloured, sources, targets, targets),
         *makeup_regions.region_bars(titles[2], exam, coded, sources, targets, targets),
     ]
-
-
-def controls_bar(bars: Sequence[Bar]) -> Bar:
-    """Doing nothing, pasting, random looks and shuffled answers must miss the bar that they stand beside."""
-    missed = np.array(
-        [not replace(bar, value=bar.control).passed for bar in bars if bar.control is not None], bool
-    )
-    return Bar(
-        name="controls that miss their bar, as they must", value=float(missed.mean()), bar=1.0,
-        direction=">=", n=len(missed),
-    )  # fmt: skip
 
 
 def seconds_bar(pipe: Any, exam: MakeupExam, repeats: int) -> Bar:
@@ -208,7 +197,7 @@ def seconds_bar(pipe: Any, exam: MakeupExam, repeats: int) -> Bar:
             ci95=mean_interval(np.array(taken), range(len(taken))),
             domain=f"this machine, {speed.THREADS} CPU threads, {exam.size} px, faces found in both pictures",
         )  # fmt: skip
-    return makeup_regions.not_measured(name, SECONDS, "<=", "no face is found in any picture")
+    return not_measured(name, SECONDS, "<=", "no face is found in any picture")
 
 
 def _timed(pipe: Any, source: Image.Image, reference: Image.Image) -> float:

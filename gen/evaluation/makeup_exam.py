@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-import gen
 from faces import vocabulary
 from faces.alignment import resize_frame
 from faces.makeup import LAYERS, REGIONS, MakeupLook
+from gen.evaluation import testdata
 
 FOLDER = "makeup"
 """Of the set, below tests/data."""
@@ -150,13 +150,7 @@ def find(data: Path | None = None) -> Path:
     Raises:
         FileNotFoundError: naming the places searched and the command that makes the set.
     """
-    roots = [Path(gen.__file__).parents[1] / "tests/data", Path("tests/data")]
-    places = [data, data / FOLDER] if data else [root / FOLDER for root in roots]
-    for place in places:
-        if (place / "labels.parquet").is_file():
-            return place
-    searched = " and ".join(map(str, places))
-    raise FileNotFoundError(f"makeup exam: no labels.parquet in {searched}: {_HOW}")
+    return testdata.find("makeup exam", FOLDER, data, within=("", FOLDER), how=_HOW)
 
 
 def load(data: Path | None = None) -> MakeupExam:

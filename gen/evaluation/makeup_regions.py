@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from faces.makeup import REGIONS
-from gen.evaluation.bars import RENDERS, Bar
+from gen.evaluation.bars import RENDERS, Bar, not_measured
 from gen.evaluation.colour import difference
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
 from gen.evaluation.makeup_exam import MakeupExam, Transfer
@@ -137,8 +137,3 @@ def _spearman(effect: np.ndarray, strength: np.ndarray) -> float:
     if not np.isfinite(effect).all() or np.ptp(effect) == 0:
         return 0.0
     return float(np.corrcoef(rankdata(effect), rankdata(strength))[0, 1])
-
-
-def not_measured(name: str, bar: float, direction: str, why: str) -> Bar:
-    """A line that fails because it could not be measured."""
-    return Bar(name=name, value=None, bar=bar, direction=direction, n=0, domain=f"not measured: {why}")  # type: ignore[arg-type]

@@ -9,13 +9,12 @@ import cv2
 import numpy as np
 
 from faces import metrics, vocabulary
-from gen.evaluation.bars import RENDERS, Bar
+from gen.evaluation.bars import RENDERS, Bar, not_measured
 from gen.evaluation.colour import ciede2000, lab
 from gen.evaluation.image_quality import psnr
 from gen.evaluation.intervals import bootstrap_interval, mean_interval
 from gen.evaluation.judge import Judge
 from gen.evaluation.makeup_exam import MakeupExam, Transfer
-from gen.evaluation.makeup_regions import not_measured
 from gen.evaluation.verification import NotResolvable, tar_at_far
 
 FAR, TAR, LEAK = 0.01, 0.90, 0.05

@@ -189,7 +189,7 @@ def test_evaluate_is_1_when_one_fails_and_names_it(run, evaluation):
     evaluation(Line("identity", True), Line("pose", False))
     result = run("evaluate", "portrait")
     assert result.exit_code == 1
-    assert "1 of 2 bars missed: pose" in result.stdout
+    assert "1 of 2 bars hold; missed: pose" in result.stdout
 
 
 def test_evaluate_writes_a_page_beside_its_plots(run, evaluation, monkeypatch, tmp_path):

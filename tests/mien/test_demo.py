@@ -5,7 +5,6 @@ The pipeline, the engine and the evaluation are stand-ins here; their own tests 
 
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -20,19 +19,6 @@ from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
 from mien import demo, demo_drag, makeup, page, portrait
 from mien.gestures import EXAMPLES
-
-
-@dataclass
-class Line:
-    name: str
-    value: float | None
-    passed: bool
-    bar: float = 0.7
-    direction: str = ">="
-    n: int = 48
-    ci95: tuple[float, float] | None = (0.61, 0.83)
-    control: float | None = 0.01
-    domain: str = "rendered heads, held out"
 
 
 class Painter:
@@ -131,8 +117,18 @@ def stage(monkeypatch, tmp_path):
 
     monkeypatch.setattr("mien.generate.make", make)
     lines = {
-        "portrait": [Line("TAR at FAR 1 %", 0.72, True)],
-        "identities": [Line("unique <1>", None, False)],
+        "portrait": [
+            Bar(
+                name="TAR at FAR 1 %",
+                value=0.72,
+                bar=0.7,
+                direction=">=",
+                n=48,
+                ci95=(0.61, 0.83),
+                control=0.01,
+            )
+        ],
+        "identities": [Bar(name="unique <1>", value=None, bar=0.7, direction=">=", n=48)],
     }
     monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
     settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from gen.evaluation import heldout
+from gen.evaluation import heldout, testdata
 from tests.gen.evaluation import standins
 
 
@@ -48,7 +48,7 @@ def test_an_absent_set_tells_where_to_get_it(tmp_path, monkeypatch):
     ):
         heldout.load(tmp_path / "nothing")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(heldout.gen, "__file__", str(tmp_path / "gen" / "__init__.py"))
+    monkeypatch.setattr(testdata.gen, "__file__", str(tmp_path / "gen" / "__init__.py"))
     with pytest.raises(FileNotFoundError, match="tests/data/heads and tests/data/heads"):
         heldout.find()
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from faces import vocabulary
 from faces.networks import JudgeNet
-from gen.evaluation import judge as judges
+from gen.evaluation import testdata
 from gen.evaluation.judge import Judge, JudgeIsNotIndependent, require_independent, require_independent_files
 from gen.evaluation.training_set import TrainingSet
 from tests.gen.evaluation import standins
@@ -104,7 +104,7 @@ def test_the_judge_of_the_clone_is_found_from_anywhere(tmp_path, monkeypatch):
 
 def test_without_a_clone_the_working_directory_is_searched(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(judges.gen, "__file__", str(tmp_path / "wheel" / "gen" / "__init__.py"))
+    monkeypatch.setattr(testdata.gen, "__file__", str(tmp_path / "wheel" / "gen" / "__init__.py"))
     for load in (Judge.bundled, TrainingSet.bundled):
         with pytest.raises(
             FileNotFoundError, match="tests/data/judge and tests/data/judge: clone the whole repository"
