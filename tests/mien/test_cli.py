@@ -4,13 +4,13 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 import mien
+from gen.evaluation.bars import Bar
 from mien.cli import app
 
 COMMANDS = ("doctor", "demo", "heads", "train", "portrait", "makeup", "drag", "generate", "evaluate")
@@ -152,10 +152,8 @@ def test_train_passes_words_and_status_through(run, monkeypatch, status):
     assert seen == ["vae", "steps=3", "--resume", "optimizer.lr=1e-4", "--help"]
 
 
-@dataclass
-class Line:
-    name: str
-    passed: bool
+def line(name: str, passed: bool) -> Bar:
+    return Bar(name=name, value=float(passed), bar=0.5, direction=">=", n=9)
 
 
 @pytest.fixture
@@ -178,7 +176,7 @@ def evaluation(monkeypatch):
 
 
 def test_evaluate_is_0_when_all_pass(run, evaluation, tmp_path):
-    seen = evaluation(Line("identity", True), Line("pose", True))
+    seen = evaluation(line("identity", True), line("pose", True))
     result = run("evaluate", "portrait", "--quick", "--json", tmp_path / "bars.json")
     assert result.exit_code == 0
     assert result.stdout.strip() == "portrait, quick: 2 bars"
@@ -186,20 +184,20 @@ def test_evaluate_is_0_when_all_pass(run, evaluation, tmp_path):
 
 
 def test_evaluate_is_1_when_one_fails_and_names_it(run, evaluation):
-    evaluation(Line("identity", True), Line("pose", False))
+    evaluation(line("identity", True), line("pose", False))
     result = run("evaluate", "portrait")
     assert result.exit_code == 1
     assert "1 of 2 bars hold; missed: pose" in result.stdout
 
 
 def test_evaluate_writes_a_page_beside_its_plots(run, evaluation, monkeypatch, tmp_path):
-    evaluation(Line("identity", True))
+    evaluation(line("identity", True))
     written = {}
     monkeypatch.setattr(
         "mien.page.write_evaluation", lambda *given: written.update(given=given) or tmp_path / "index.html"
     )
     assert run("evaluate", "portrait", "--plots", tmp_path).exit_code == 0
-    assert written["given"] == ("portrait", [Line("identity", True)], "mien evaluate portrait", tmp_path)
+    assert written["given"] == ("portrait", [line("identity", True)], "mien evaluate portrait", tmp_path)
 
 
 def test_evaluate_refuses_an_unknown_task(run):
