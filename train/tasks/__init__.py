@@ -73,6 +73,7 @@ REGISTRY: dict[str, str] = {
     "makeup": "train.tasks.makeup:MakeupTask",
     "flow": "train.tasks.flow:FlowTask",
     "drag": "train.tasks.drag:DragTask",
+    "texture": "train.tasks.texture:TextureTask",
     "calibrator": "train.tasks.calibrator:CalibratorTask",
 }
 "Kind of a task -> module:class, imported only when the task is used."
