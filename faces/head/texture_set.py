@@ -21,6 +21,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from faces.head.assets import find_folder
+from faces.head.complexion import vary
 from faces.head.dataset import _replace, _write_parquet
 from faces.head.study import Materials, use_materials
 
@@ -51,12 +52,15 @@ class TextureSetConfig:
     marks: float = 0.5
     """Share of the heads that get 1 to 4 moles and scars beside their own, each on one side alone: without them a
     head's other side would tell nearly everything about what is hidden."""
+    complexion: float = 0.8
+    """Share of the heads whose skin is uneven, freckled, tattooed or has a birthmark: see `faces.head.complexion`."""
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.size < 1:
             raise ValueError(f"count {self.count} and size {self.size}: expected at least 1 of each")
-        if not 0 <= self.marks <= 1:
-            raise ValueError(f"marks {self.marks}: expected a share, 0 to 1")
+        for name in ("marks", "complexion"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)}: expected a share, 0 to 1")
         if self.materials not in get_args(Materials):
             raise ValueError(
                 f"materials {self.materials!r}: expected one of {', '.join(get_args(Materials))}"
@@ -77,7 +81,7 @@ class TextureSet:
     def __init__(self, config: TextureSetConfig, makehuman: str | Path | None = None) -> None:
         from faces.head.renderer import HeadRenderer
         from faces.head.sampler import HeadSampler, mark_vertices
-        from faces.head.textures import visible_mark_vertices
+        from faces.head.textures import skin_texels, visible_mark_vertices
 
         self.config = config
         self.renderer: HeadRenderer = HeadRenderer(makehuman)
@@ -85,6 +89,7 @@ class TextureSet:
         own = mark_vertices(assets.base, assets.kept, assets.body.faces)
         self.sampler = HeadSampler(config.seed, list(self.renderer.model.sliders), own)
         self._places = visible_mark_vertices(self.renderer)
+        self._skin = skin_texels(self.renderer, config.size)
 
     def spec(self, index: int) -> HeadSpec:
         """Spec of texture `index`; only what a texture shows of it matters."""
@@ -101,16 +106,20 @@ class TextureSet:
     def sample(self, index: int) -> tuple[np.ndarray, dict]:
         """Texture (size, size, 3) uint8 sRGB of number `index`, and its labels.
 
-        The labels are those of pictures that are true of textures; `marks` says of each on which of the person's own
-        sides, "left" or "right", it is.
+        The labels are those of pictures that are true of textures; `marks` and `complexion` say of each on which of the
+        person's own sides, "left" or "right", it is.
         """
         from faces.head.textures import draw_texture
 
         spec = self.spec(index)
         labels = spec.labels()
         marks = [mark | {"side": self._side(mark["vertex"])} for mark in labels["marks"]]
-        row = {name: labels[name] for name in _KEPT} | {"marks": marks}
-        return draw_texture(self.renderer, spec, self.config.size), row
+        texture = draw_texture(self.renderer, spec, self.config.size)
+        rng, painted = np.random.default_rng([self.config.seed, 16, index]), []
+        if rng.random() < self.config.complexion:
+            texture, painted = vary(texture, self._skin, rng)
+        row = {name: labels[name] for name in _KEPT}
+        return texture, row | {"marks": marks, "complexion": [asdict(one) for one in painted]}
 
     def _side(self, vertex: int) -> str:
         assets = self.renderer.assets
@@ -125,6 +134,7 @@ def write_textures(
     seed: int = 0,
     materials: Materials = "seen",
     marks: float = 0.5,
+    complexion: float = 0.8,
     workers: int | None = None,
     makehuman: str | Path | None = None,
     progress: Callable[[int], None] | None = None,
@@ -138,6 +148,7 @@ def write_textures(
         seed: of the people.
         materials: which skins and brows (see `faces.head.study`).
         marks: share of the heads with more marks on one side (see `TextureSetConfig`).
+        complexion: share of the heads with a varied skin.
         workers: processes; by default one a core. Their number changes no byte.
         makehuman: MakeHuman data folder, or None for MIEN_MAKEHUMAN.
         progress: called with the number of textures of each finished block.
@@ -149,7 +160,9 @@ def write_textures(
         AssetError: the head assets are missing or damaged.
         ValueError: impossible settings, or `out` holds a set of others.
     """
-    config = TextureSetConfig(count=count, size=size, seed=seed, materials=materials, marks=marks)
+    config = TextureSetConfig(
+        count=count, size=size, seed=seed, materials=materials, marks=marks, complexion=complexion
+    )
     folder = Path(out)
     if folder.exists():
         _require(folder, config)
@@ -237,6 +250,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the people")
     parser.add_argument("--materials", choices=get_args(Materials), default="seen", help="skins and brows")
     parser.add_argument("--marks", type=float, default=0.5, help="share of the heads with more marks")
+    parser.add_argument("--complexion", type=float, default=0.8, help="share of the heads with a varied skin")
     parser.add_argument("--workers", type=int, help="processes; by default one a core")
     parser.add_argument("--makehuman", type=Path, help="MakeHuman's data folder; else MIEN_MAKEHUMAN")
     write_textures(**vars(parser.parse_args(arguments)))

@@ -145,6 +145,13 @@ def draw_texture(renderer: HeadRenderer, spec: HeadSpec, size: int) -> np.ndarra
     return painters[size].draw(spec)
 
 
+def skin_texels(renderer: HeadRenderer, size: int) -> np.ndarray:
+    """How much of each texel is skin and no eyeball, (size, size) float32 in 0..1."""
+    chart, samples = _chart(renderer), size * _SUPERSAMPLING
+    eyes = chart.is_eye[chart.texels(samples).triangle].astype(np.float32)
+    return 1 - cv2.resize(eyes, (size, size), interpolation=cv2.INTER_AREA)
+
+
 def visible_mark_vertices(renderer: HeadRenderer) -> np.ndarray:
     """Base vertices that a mark may sit on and be seen: `mark_vertices` without the cavity of the mouth."""
     assets, chart = renderer.assets, _chart(renderer)

@@ -48,7 +48,7 @@ def write_set(folder, seed):
     np.save(folder / "images.npy", (images * 255).round().astype(np.uint8))
     _write_parquet(
         folder / "labels.parquet",
-        [{"skin_tone": n, "marks": [{"side": "left"}], "makeup": []} for n in range(COUNT)],
+        [{"skin_tone": n, "marks": [{"side": "left"}], "makeup": [], "complexion": []} for n in range(COUNT)],
     )
     (folder / "settings.json").write_text(json.dumps({"count": COUNT, "seed": seed}))
 
@@ -81,7 +81,7 @@ def texture_task(folder, **changes):
 def test_textures_are_read_with_their_labels(folder, tmp_path):
     data = Textures(folder / "train")
     assert len(data) == COUNT and data.size == SIZE and data.settings["seed"] == 0
-    assert data.labels[3] == {"skin_tone": 3, "marks": [{"side": "left"}], "makeup": []}
+    assert data.labels[3] == {"skin_tone": 3, "marks": [{"side": "left"}], "makeup": [], "complexion": []}
     expected = np.asarray(data.image).astype(float).mean(axis=0) / 127.5 - 1
     assert np.allclose(data.mean().movedim(0, -1).numpy(), expected, atol=1e-6)
     with pytest.raises(FileNotFoundError, match="no textures here"):

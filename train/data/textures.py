@@ -35,7 +35,7 @@ class Textures:
 
     Attributes:
         image: (n, s, s, 3) uint8 sRGB, mapped.
-        labels: one dict a texture, with "marks" and "makeup" as lists.
+        labels: one dict a texture, with "marks", "makeup" and "complexion" as lists.
         settings: what the set was made with.
 
     Args:
@@ -56,7 +56,7 @@ class Textures:
         self.settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         self.labels = pq.read_table(folder / LABELS).to_pylist()
         for row in self.labels:
-            row |= {name: json.loads(row[name]) for name in ("marks", "makeup")}
+            row |= {name: json.loads(row[name]) for name in ("marks", "makeup", "complexion")}
 
     def __len__(self) -> int:
         return len(self.image)
