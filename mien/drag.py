@@ -107,7 +107,6 @@ def make(request: DragRequest) -> dict[str, Any]:
     from faces.images import open_image
     from faces.provenance import save_image
     from pipelines.device import best_device
-    from pipelines.drag.canvas import open_canvas
     from pipelines.drag.pipeline import DragPipeline
 
     photo = open_image(request.face)
@@ -123,9 +122,7 @@ def make(request: DragRequest) -> dict[str, Any]:
         output = pipe(photo, **given, num_inference_steps=request.steps, generator=noise)
     request.out.parent.mkdir(parents=True, exist_ok=True)
     save_image(output.images[0], request.out, _origin(request, pipe, drags, pins))
-    # The pipeline counts in pixels of its frame, and does not say where that lies in the photograph.
-    canvas = open_canvas(photo, pipe.analyzer, pipe.frame_size)
-    return _facts(request, output, canvas, np.linalg.norm(drags[:, 1] - drags[:, 0], axis=1))
+    return _facts(request, output, photo, pipe.frame_size, np.linalg.norm(drags[:, 1] - drags[:, 0], axis=1))
 
 
 def _placed(request: DragRequest, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -168,12 +165,15 @@ def _origin(request: DragRequest, pipe: Any, drags: np.ndarray, pins: np.ndarray
     )
 
 
-def _facts(request: DragRequest, output: Any, canvas: Any, lengths: np.ndarray) -> dict[str, Any]:
+def _facts(
+    request: DragRequest, output: Any, photo: np.ndarray, frame_size: int, lengths: np.ndarray
+) -> dict[str, Any]:
     from faces import alignment
     from pipelines.drag.canvas import square_matrix
 
-    height, width = canvas.photo.shape[:2]
-    residual = output.residual[0] / alignment.scale_of(canvas.matrix)
+    height, width = photo.shape[:2]
+    matrix = output.matrices[0]
+    residual = output.residual[0] / alignment.scale_of(matrix)  # the pipeline counts in pixels of its frame
     moved = [
         {
             "source": source.tolist(),
@@ -183,14 +183,14 @@ def _facts(request: DragRequest, output: Any, canvas: Any, lengths: np.ndarray) 
         }
         for (source, target), length, left in zip(request.points()[0], lengths, residual, strict=True)
     ]
-    square = square_matrix(width, height, canvas.frame.shape[0])
+    square = square_matrix(width, height, frame_size)
     return {
         "file": str(request.out),
         "seed": None if request.preview else request.seed,
         "drags": moved,
         "pins": len(request.pins),
-        "changed": float((np.asarray(output.images[0]) != canvas.photo).any(axis=-1).mean()),
-        "face": not np.array_equal(canvas.matrix, square),
+        "changed": float((np.asarray(output.images[0]) != photo).any(axis=-1).mean()),
+        "face": not np.array_equal(matrix, square),
     }
 
 

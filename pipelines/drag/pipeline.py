@@ -52,6 +52,8 @@ class DragOutput(BaseOutput):
     """How far the flow leaves each dragged point from its target, (k,) pixels of the frame for each picture."""
     masks: list[np.ndarray]
     """Where each photograph may have changed, (h, w) float32 0..1; where it is 0, no byte did."""
+    matrices: list[np.ndarray | None]
+    """From pixels of each photograph to pixels of its frame, (2, 3); None where the photograph is the frame."""
 
 
 class DragPipeline(FlowDenoisingMixin, FramePipeline):
@@ -223,7 +225,13 @@ class DragPipeline(FlowDenoisingMixin, FramePipeline):
             pictures, changed = self._pasted(asked, self.decode_latents(latents), flow, output_type)
         self.maybe_free_model_hooks()
         residual = [_residual(one, drags) for one, drags in zip(flow, asked.drags, strict=False)]
-        made = DragOutput(images=pictures, flow=flow, residual=residual, masks=changed)
+        made = DragOutput(
+            images=pictures,
+            flow=flow,
+            residual=residual,
+            masks=changed,
+            matrices=[canvas.matrix for canvas in asked.canvases],
+        )
         return made if return_dict else made.to_tuple()
 
     @torch.no_grad()
@@ -250,7 +258,13 @@ class DragPipeline(FlowDenoisingMixin, FramePipeline):
             asked, as_pictures(torch.where(holes < 1, moved, frames)), flow, output_type
         )
         residual = [_residual(one, drags) for one, drags in zip(flow, asked.drags, strict=True)]
-        return DragOutput(images=pictures, flow=flow, residual=residual, masks=changed)
+        return DragOutput(
+            images=pictures,
+            flow=flow,
+            residual=residual,
+            masks=changed,
+            matrices=[canvas.matrix for canvas in asked.canvases],
+        )
 
     def prepare_frames(self, canvases: Sequence[Canvas]) -> torch.Tensor:
         """Frames (n, 3, S, S) in [-1, 1]."""

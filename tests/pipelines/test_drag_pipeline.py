@@ -54,9 +54,9 @@ def test_output_types_and_tuples_agree(pipe):
     assert np.allclose(np.asarray(edit(pipe, output_type="pil").images[0]) / 255, array, atol=1 / 255)
     assert torch.allclose(edit(pipe, output_type="pt").images[0], torch.from_numpy(array).movedim(-1, 0))
     assert edit(pipe, output_type="latent").images.shape == (1, 12, SIZE // 2, SIZE // 2)
-    images, flow, residual, masks = edit(pipe, return_dict=False)
+    images, flow, residual, masks, matrices = edit(pipe, return_dict=False)
     assert np.array_equal(images[0], array) and flow.shape == (1, 2, SIZE, SIZE)
-    assert len(residual) == len(masks) == 1
+    assert len(residual) == len(masks) == 1 and matrices == [None]
 
 
 @pytest.mark.parametrize("kind", [EulerDiscreteScheduler, DPMSolverMultistepScheduler])
