@@ -140,7 +140,9 @@ class TextureManifold(ModelMixin, ConfigMixin):
         normal = torch.stack([(basis * row) @ basis.T for row in counts])
         normal = normal + prior * torch.eye(len(basis), dtype=torch.float64)
         right = (counts * rest.flatten(1).cpu().double()) @ basis.T
-        return torch.linalg.solve(normal, right[..., None])[..., 0].to(texture.device, torch.float32)
+        # It is symmetric and positive; MKL's general solver gives up on large batches of such.
+        found = torch.cholesky_solve(right[..., None], torch.linalg.cholesky(normal))
+        return found[..., 0].to(texture.device, torch.float32)
 
 
 def _resized(maps: torch.Tensor, size: int) -> torch.Tensor:
