@@ -121,6 +121,11 @@ def save_image(
         raise ValueError(f"{path}: unknown suffix '{path.suffix}', permitted: {', '.join(SUFFIXES)}")
     data = _encoded(image, provenance, SUFFIXES[path.suffix.lower()], quality)
     read(data)  # a record that cannot be read back must not reach the disk
+    return write_whole(path, data)
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file under a temporary name and rename it, so that it is there whole or not at all."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         unfinished.write_bytes(data)

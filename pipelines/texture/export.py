@@ -17,7 +17,7 @@ import trimesh
 from PIL import Image
 from trimesh.exchange import gltf
 
-from faces.provenance import Provenance, save_image, to_png_bytes
+from faces.provenance import Provenance, save_image, to_png_bytes, write_whole
 from pipelines.texture.camera import as_array
 from pipelines.texture.rasterizer import vertex_normals
 from pipelines.texture.unwrapping import split_from
@@ -138,17 +138,6 @@ def export_obj(
     lines.write("usemtl skin\n")
     np.savetxt(lines, corners, fmt="f %d/%d %d/%d %d/%d")
     return write_whole(path, lines.getvalue().encode())
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file under a temporary name and rename it, so that it is there whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(data)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
 
 
 def _checked(path: str | os.PathLike[str], suffix: str, vertices: np.ndarray, template: HeadTemplate) -> Path:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from faces.provenance import Provenance, save_image
+from faces.provenance import Provenance, save_image, write_whole
 from pipelines.texture.camera import HeadCamera, as_array
-from pipelines.texture.export import write_whole
 from pipelines.texture.rasterizer import render
 
 if TYPE_CHECKING:
