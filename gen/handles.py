@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from faces.spread import spread
 from gen.record import DRAG_COUNTS
 
 MOVES, STAYS = 1 / 256, 1 / 512
@@ -67,7 +68,7 @@ def draw(flow: np.ndarray, shown: np.ndarray, rng: np.random.Generator) -> Handl
     seen = flow[..., 2] > 0
     still = seen & (lengths(flow) < STAYS * flow.shape[1])
     still[cells[:, 1], cells[:, 0]] = False  # a landmark that hardly moves is dragged that little, not pinned
-    pins = _spread(rng.permutation(_cells(still))[:_TRIED], _PINS, apart=_APART * flow.shape[1])
+    pins = spread(rng.permutation(_cells(still))[:_TRIED], _PINS, apart=_APART * flow.shape[1])
     return Handles(drags=drags, landmarks=landmarks, pins=pins + 0.5, places=places)
 
 
@@ -113,28 +114,14 @@ def _order(flow: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator) ->
     candidates = rng.permutation(_cells(moves))
     own = rng.permutation(landmarks[moves[landmarks[:, 1], landmarks[:, 0]]])
     if places == "landmarks" and len(own):
-        return places, _spread(candidates[:_TRIED], LEAST_POINTS, own[:LEAST_POINTS])
+        return places, spread(candidates[:_TRIED], LEAST_POINTS, own[:LEAST_POINTS])
     if places == "anywhere":
         return places, candidates[:LEAST_POINTS]
     far = length[candidates[:, 1], candidates[:, 0]]
     fastest = (
         candidates[far >= np.quantile(far, _FAST)] if len(far) >= LEAST_POINTS / (1 - _FAST) else candidates
     )
-    return "fastest", _spread(fastest[:_TRIED], LEAST_POINTS)
-
-
-def _spread(
-    points: np.ndarray, count: int, start: np.ndarray | None = None, apart: float = 1.0
-) -> np.ndarray:
-    """Choose up to `count` points (k, 2) after those of `start`, each the farthest from those before."""
-    chosen = list(points[:1] if start is None else start)
-    if not chosen:
-        return points[:0]
-    nearest = np.linalg.norm(points[:, None] - np.array(chosen), axis=-1).min(axis=1)
-    while len(chosen) < count and nearest.max(initial=0) >= apart:
-        chosen.append(points[nearest.argmax()])
-        nearest = np.minimum(nearest, np.linalg.norm(points - chosen[-1], axis=1))
-    return np.array(chosen)
+    return "fastest", spread(fastest[:_TRIED], LEAST_POINTS)
 
 
 def _drags(flow: np.ndarray, cells: np.ndarray) -> np.ndarray:

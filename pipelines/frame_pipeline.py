@@ -39,6 +39,14 @@ class FramePipeline(FacePipeline):
                 f"callback_on_step_end_tensor_inputs {unknown}: permitted are {self._callback_tensor_inputs}"
             )
 
+    def _called_back(
+        self, callback: Any, inputs: Sequence[str], step: int, t: Any, latents: torch.Tensor
+    ) -> torch.Tensor:
+        """Latents after `callback_on_step_end`, where there is one."""
+        if callback is None:
+            return latents
+        return callback(self, step, t, dict.fromkeys(inputs, latents)).pop("latents", latents)
+
 
 def converted(picture: np.ndarray, output_type: str) -> Any:
     """A picture (h, w, 3) float32 in 0..1 as "np", as a tensor (3, h, w) for "pt", or as a PIL image."""

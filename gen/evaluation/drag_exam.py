@@ -13,6 +13,7 @@ from PIL import Image
 
 from faces.alignment import resize_frame
 from faces.flow import decode_flow
+from faces.spread import spread
 from gen.evaluation import retained, testdata
 from gen.seeds import stream
 from pipelines.drag.drags import Drags
@@ -134,7 +135,7 @@ class DragExam:
         if kind == "moving":
             length = np.linalg.norm(self.flows[row][seen], axis=1)
             fast = everywhere[length >= np.quantile(length, _FAST)]
-            return _far_apart(rng.permutation(fast)[:_CANDIDATES], count)
+            return spread(rng.permutation(fast)[:_CANDIDATES], count)
         return rng.permutation(everywhere)[:count]
 
 
@@ -201,15 +202,6 @@ def _check_sight(exam: DragExam, folder: Path) -> None:
         raise ValueError(
             f"{folder}: nothing of {exam.labels[hidden[0]]['file']} is shown by its partner as well"
         )
-
-
-def _far_apart(places: np.ndarray, count: int) -> np.ndarray:
-    """Choose up to `count` of places (k, 2), each the farthest from those before."""
-    chosen, nearest = [0], np.full(len(places), np.inf)
-    while len(chosen) < min(count, len(places)):
-        nearest = np.minimum(nearest, np.linalg.norm(places - places[chosen[-1]], axis=1))
-        chosen.append(int(nearest.argmax()))
-    return places[chosen]
 
 
 def _nearest(values: np.ndarray, size: int) -> np.ndarray:

@@ -31,6 +31,7 @@ class FlowDenoisingMixin:
     _execution_device: torch.device
     _step_kwargs: Any
     _initial_latents: Any
+    _called_back: Any
     _num_timesteps: int
     _interrupt: bool
 
@@ -96,10 +97,7 @@ class FlowDenoisingMixin:
                 answers = {branch: self._answer(noisy, t, given) for branch, given in conditions.items()}
                 predicted = combine(answers, weights)
                 latents = self.scheduler.step(predicted, t, latents, **step_kwargs, return_dict=False)[0]
-                if callback is not None:
-                    latents = callback(self, i, t, dict.fromkeys(callback_inputs, latents)).pop(
-                        "latents", latents
-                    )
+                latents = self._called_back(callback, callback_inputs, i, t, latents)
                 if (i + 1) % self.scheduler.order == 0:
                     progress_bar.update()
         return latents

@@ -292,9 +292,9 @@ class MakeupPipeline(LookEncodingMixin, FramePipeline):
                     )[0]
                     predicted = predicted + weight.to(answer).view(-1, 1, 1, 1) * answer
                 latents = self.scheduler.step(predicted, t, latents, **step_kwargs, return_dict=False)[0]
-                if callback_on_step_end is not None:
-                    tensors = dict.fromkeys(callback_on_step_end_tensor_inputs, latents)
-                    latents = callback_on_step_end(self, i, t, tensors).pop("latents", latents)
+                latents = self._called_back(
+                    callback_on_step_end, callback_on_step_end_tensor_inputs, i, t, latents
+                )
                 if (i + 1) % self.scheduler.order == 0:
                     progress_bar.update()
 

@@ -48,6 +48,7 @@ class TextureDenoisingMixin:
     _execution_device: torch.device
     _step_kwargs: Any
     _initial_latents: Any
+    _called_back: Any
     _num_timesteps: int
 
     def show(
@@ -256,14 +257,6 @@ class TextureDenoisingMixin:
     def _answer(self, noisy: torch.Tensor, t: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
         sample = torch.cat([noisy.to(given), given], dim=1)
         return self.unet(sample, t, return_dict=False)[0]
-
-    def _called_back(
-        self, callback: Callback, inputs: Sequence[str], step: int, t: Any, latents: torch.Tensor
-    ) -> torch.Tensor:
-        if callback is None:
-            return latents
-        changed = callback(self, step, t, dict.fromkeys(inputs, latents))  # type: ignore[operator]
-        return changed.pop("latents", latents)
 
     def _textures(self, latents: torch.Tensor) -> torch.Tensor:
         """(n, 3, s, s) float32 of latents (n, TEXTURE_CHANNELS, s / FOLD, s / FOLD)."""

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from faces.spread import spread
 from pipelines.drag.drags import Drags
 from pipelines.drag.flow_generator import FlowGenerator
 from pipelines.drag.pipeline import DragPipeline
 from tests.train.heads import one_loss, reached, write_shards
-from train.data.motion import MOST, MotionPairs, spread
+from train.data.motion import MOST, MotionPairs
 from train.draws import Draws
 from train.tasks.drag import DragConfig, DragTask
 from train.tasks.flow import FlowConfig, FlowTask, mirrored, predict

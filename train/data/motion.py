@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from faces.spread import spread
 from train.data.cache import write_cache
 from train.data.shards import ShardDataset
 
@@ -130,16 +131,6 @@ class MotionPairs:
             "head": np.stack([sample["parsing"] for sample in samples]) > 0,
             "landmarks": np.stack([sample["landmarks"] for sample in samples]),
         }
-
-
-def spread(places: np.ndarray, count: int) -> np.ndarray:
-    """Choose up to `count` of places (k, 2) that are far from each other: each the farthest from those before."""
-    chosen = [0] if len(places) else []
-    nearest = np.full(len(places), np.inf)
-    while chosen and len(chosen) < min(count, len(places)):
-        nearest = np.minimum(nearest, np.linalg.norm(places - places[chosen[-1]], axis=1))
-        chosen.append(int(nearest.argmax()))
-    return places[chosen]
 
 
 def _draw_count(rng: np.random.Generator) -> int:
