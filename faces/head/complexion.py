@@ -61,8 +61,8 @@ def vary(texture: np.ndarray, skin: np.ndarray, rng: np.random.Generator) -> tup
 def _field(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, str]:
     size, factor = len(picture), np.ones_like(picture)
     for cells, deviation in _SCALES:
-        bright = _noise(size, cells, 1, rng)
-        colour = 0.4 * _noise(size, cells, 3, rng)
+        bright = smooth_noise(size, cells, 1, rng)
+        colour = 0.4 * smooth_noise(size, cells, 3, rng)
         factor = factor + deviation * (bright + colour)
     return picture * factor, "both"
 
@@ -88,7 +88,7 @@ def _birthmark(picture: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     reach = rng.uniform(0.03, 0.09)
     rows, columns = (np.mgrid[:size, :size] + 0.5) / size
     inside = 1.2 - np.hypot(columns - x, (rows - y) * rng.uniform(0.6, 1.4)) / reach
-    shape = (3 * (inside + 0.35 * _noise(size, 24, 1, rng)[..., 0])).clip(0, 1)
+    shape = (3 * (inside + 0.35 * smooth_noise(size, 24, 1, rng)[..., 0])).clip(0, 1)
     shape *= _own_half(size, side)
     takes = _BIRTHMARKS[rng.integers(len(_BIRTHMARKS))] * rng.uniform(0.4, 1.0)
     return picture * (1 - shape[..., None] * takes), side
@@ -125,8 +125,15 @@ def _own_half(size: int, side: str) -> np.ndarray:
     return np.broadcast_to((ramp * size / 3).clip(0, 1).astype(np.float32), (size, size))
 
 
-def _noise(size: int, cells: int, channels: int, rng: np.random.Generator) -> np.ndarray:
-    """Smooth noise (s, s, channels) float32 of deviation 1 or less, which comes round from right to left."""
+def smooth_noise(size: int, cells: int, channels: int, rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise (size, size, channels) float32 of deviation 1 or less, which comes round from right to left.
+
+    Args:
+        size: texels of a side.
+        cells: along a side, between which it is interpolated.
+        channels: drawn apart.
+        rng: source of every choice.
+    """
     coarse = rng.normal(0, 1, (cells + 4, cells, channels)).astype(np.float32)
     coarse = np.concatenate([coarse[:, -2:], coarse, coarse[:, :2]], axis=1)
     places = (np.arange(size, dtype=np.float32) + 0.5) / size * cells + 1.5

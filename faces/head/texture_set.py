@@ -1,8 +1,8 @@
 """Sets of exact textures for the training of texture models: `python -m faces.head.texture_set`.
 
 Texture `i` is person `i` of its seed, so a set can be made longer or in parts without changing what it holds. A set
-is a folder of images.npy, labels.parquet and settings.json; it appears when it is whole, and a run that stops is
-resumed by starting it again.
+is a folder of images.npy, labels.parquet, settings.json and skin.npy, the texels that may be painted on; it appears
+when it is whole, and a run that stops is resumed by starting it again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from faces.head.renderer import HeadRenderer
     from faces.head.spec import HeadSpec
 
-IMAGES, LABELS, SETTINGS = "images.npy", "labels.parquet", "settings.json"
+IMAGES, LABELS, SETTINGS, SKIN = "images.npy", "labels.parquet", "settings.json", "skin.npy"
 _BLOCK = 64
 """Textures between two points that a run can be resumed from."""
 _MOST_ADDED = 4
@@ -89,7 +89,7 @@ class TextureSet:
         own = mark_vertices(assets.base, assets.kept, assets.body.faces)
         self.sampler = HeadSampler(config.seed, list(self.renderer.model.sliders), own)
         self._places = visible_mark_vertices(self.renderer)
-        self._skin = skin_texels(self.renderer, config.size)
+        self.skin = skin_texels(self.renderer, config.size)
 
     def spec(self, index: int) -> HeadSpec:
         """Spec of texture `index`; only what a texture shows of it matters."""
@@ -117,7 +117,7 @@ class TextureSet:
         texture = draw_texture(self.renderer, spec, self.config.size)
         rng, painted = np.random.default_rng([self.config.seed, 16, index]), []
         if rng.random() < self.config.complexion:
-            texture, painted = vary(texture, self._skin, rng)
+            texture, painted = vary(texture, self.skin, rng)
         row = {name: labels[name] for name in _KEPT}
         return texture, row | {"marks": marks, "complexion": [asdict(one) for one in painted]}
 
@@ -154,7 +154,8 @@ def write_textures(
         progress: called with the number of textures of each finished block.
 
     Returns:
-        The folder: images.npy (count, size, size, 3) uint8, labels.parquet with a row each, settings.json.
+        The folder: images.npy (count, size, size, 3) uint8, labels.parquet with a row each, settings.json, and skin.npy
+        (size, size) float32 in 0..1, how much of a texel is skin.
 
     Raises:
         AssetError: the head assets are missing or damaged.
@@ -206,6 +207,8 @@ def _draw_block(job: tuple[TextureSetConfig, int, str, str]) -> int:
     indices = range(start, min(start + _BLOCK, config.count))
     images, rows = zip(*(_set.sample(index) for index in indices), strict=True)
     path = _block(Path(folder), start)
+    if start == 0:
+        np.save(Path(folder) / SKIN, _set.skin)
     np.save(path, np.stack(images))
     _replace(path.with_suffix(".json"), json.dumps(rows).encode())  # last: it says that the block is whole
     return len(rows)

@@ -16,7 +16,7 @@ from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils.torch_utils import randn_tensor
 
 from pipelines.pixels import fold, unfold
-from pipelines.texture.conditioning import FOLD, TEXTURE_CHANNELS, condition, unconditional
+from pipelines.texture.conditioning import FOLD, condition, unconditional
 from pipelines.texture.layout import UVLayout
 from pipelines.texture.manifold import TextureManifold
 
@@ -26,14 +26,16 @@ Callback = Callable | PipelineCallback | MultiPipelineCallbacks | None
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Shown:
-    """What the denoiser and the loops know of the textures; all folded, on the pipeline's device, in its type."""
+    """What the denoiser and the loops know of textures, on the pipeline's device; folded and in its type."""
 
     condition: torch.Tensor
     """(n, CONDITION_CHANNELS, s / FOLD, s / FOLD)."""
     known: torch.Tensor
-    """(n, TEXTURE_CHANNELS, s / FOLD, s / FOLD), the texture less the mean, where it is pinned."""
+    """(n, TEXTURE_CHANNELS, s / FOLD, s / FOLD), the texture less the base, in units of the noise, where pinned."""
     pinned: torch.Tensor
     """The same shape, bool."""
+    base: torch.Tensor
+    """(n, 3, s, s) float32 in [-1, 1], what the manifold makes of the known texels; not folded."""
 
 
 class TextureDenoisingMixin:
@@ -52,7 +54,13 @@ class TextureDenoisingMixin:
     _num_timesteps: int
 
     def show(
-        self, known: torch.Tensor, weight: torch.Tensor, pinned: torch.Tensor, *, conditional: bool = True
+        self,
+        known: torch.Tensor,
+        weight: torch.Tensor,
+        pinned: torch.Tensor,
+        *,
+        conditional: bool = True,
+        generator: Generators = None,
     ) -> Shown:
         """Prepare what is known of textures for the loops.
 
@@ -60,24 +68,39 @@ class TextureDenoisingMixin:
             known: (n, 3, s, s) in [-1, 1].
             weight: (n, 1, s, s) in 0..1.
             pinned: (n, 1, s, s) bool, which of the known texels the loops keep.
-            conditional: False shows the denoiser nothing, as RePaint does.
+            conditional: False shows the denoiser nothing beside the base, as RePaint does.
+            generator: one, or one a texture: draws the base of textures of which nothing is known.
         """
         device, dtype = self._execution_device, self.unet.dtype
         known, weight = known.to(device, torch.float32), weight.to(device, torch.float32)
-        mean = self.mean_texture()
-        size = self.layout.size
-        given = (
-            condition(known, weight, mean, self.layout)
-            if conditional
-            else unconditional(len(known), size, known)
-        )
+        base = self.base(known, weight, generator)
+        rest = (known - base) / self.manifold.unit
+        given = condition(rest, weight, base - self.mean_texture(), self.layout)
         pinned = pinned.to(device).expand(-1, 3, -1, -1)
-        offset = torch.where(pinned, known - mean, 0)
         return Shown(
-            condition=given.to(dtype),
-            known=fold(offset, FOLD).to(dtype),
+            condition=(given if conditional else unconditional(given)).to(dtype),
+            known=fold(torch.where(pinned, rest, 0), FOLD).to(dtype),
             pinned=fold(pinned.float(), FOLD) > 0,
+            base=base,
         )
+
+    def base(self, known: torch.Tensor, weight: torch.Tensor, generator: Generators = None) -> torch.Tensor:
+        """What the manifold makes of textures: the likeliest one, or any where nothing is known.
+
+        Args:
+            known: (n, 3, s, s) in [-1, 1].
+            weight: (n, 1, s, s) in 0..1.
+            generator: one, or one a texture.
+
+        Returns:
+            (n, 3, s, s) float32, about in [-1, 1].
+        """
+        found = self.manifold.fit(known, weight)
+        unknown = (weight == 0).flatten(1).all(dim=1)
+        if unknown.any():
+            drawn = randn_tensor(found.shape, generator=generator, device=found.device, dtype=found.dtype)
+            found = torch.where(unknown[:, None], drawn, found)
+        return self.manifold.decode(found, self.layout.size)
 
     def mean_texture(self) -> torch.Tensor:
         """(3, s, s) in [-1, 1], on the pipeline's device."""
@@ -115,7 +138,7 @@ class TextureDenoisingMixin:
         latents = self._descend(
             latents, self.scheduler.timesteps, shown, kwargs, callback, callback_inputs, first=0
         )
-        return self._textures(latents)
+        return self._textures(latents, shown)
 
     @torch.no_grad()
     def refine(
@@ -153,7 +176,8 @@ class TextureDenoisingMixin:
         times = self.scheduler.timesteps[skipped:]
         if hasattr(self.scheduler, "set_begin_index"):
             self.scheduler.set_begin_index(skipped)
-        clean = fold(texture.to(self._execution_device) - self.mean_texture(), FOLD).to(self.unet.dtype)
+        rest = (texture.to(self._execution_device) - shown.base) / self.manifold.unit
+        clean = fold(rest, FOLD).to(self.unet.dtype)
         noise = randn_tensor(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
         latents = self.scheduler.add_noise(clean, noise, times[:1].repeat(len(clean)))
         latents = self._descend(
@@ -165,7 +189,7 @@ class TextureDenoisingMixin:
             callback_inputs,
             first=num_inference_steps * self.scheduler.order,
         )
-        return self._textures(latents)
+        return self._textures(latents, shown)
 
     @torch.no_grad()
     def repaint(
@@ -221,7 +245,7 @@ class TextureDenoisingMixin:
                     latents = scheduler.undo_step(latents, max(last - stride + 1, 0), generator)
                 last = t
                 progress_bar.update()
-        return self._textures(latents)
+        return self._textures(latents, shown)
 
     def _repaint_scheduler(self) -> RePaintScheduler:
         """That of the noise which the pipeline's scheduler has, with the paper's steps (those of DDPM)."""
@@ -258,10 +282,9 @@ class TextureDenoisingMixin:
         sample = torch.cat([noisy.to(given), given], dim=1)
         return self.unet(sample, t, return_dict=False)[0]
 
-    def _textures(self, latents: torch.Tensor) -> torch.Tensor:
+    def _textures(self, latents: torch.Tensor, shown: Shown) -> torch.Tensor:
         """(n, 3, s, s) float32 of latents (n, TEXTURE_CHANNELS, s / FOLD, s / FOLD)."""
-        assert latents.shape[1] == TEXTURE_CHANNELS
-        return unfold(latents.float(), FOLD) + self.mean_texture()
+        return unfold(latents.float(), FOLD) * self.manifold.unit + shown.base
 
 
 def _noise_in(noisy: torch.Tensor, clean: torch.Tensor, signal: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,10 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional
 
+_CODES = 127
+"""Largest code of a component."""
+_LEAST_NOISE = 1e-3
+
 
 class TextureManifold(ModelMixin, ConfigMixin):
     """Textures as a mean plus components. Computes in float32 or better, whatever type it is stored in.
@@ -26,7 +30,8 @@ class TextureManifold(ModelMixin, ConfigMixin):
 
     Attributes:
         mean: (3, M, M) in [-1, 1].
-        components: (K, 3, m, m), orthonormal.
+        codes: (K, 3, m, m) int8, the components in units of `scales`: half the size of fp16, and as good.
+        scales: (K,).
         stds: (K,) standard deviations over textures of the coordinates along the components.
         noise: () standard deviation of a value of what components leave over.
     """
@@ -39,7 +44,8 @@ class TextureManifold(ModelMixin, ConfigMixin):
             return nn.Parameter(torch.zeros(shape), requires_grad=False)
 
         self.mean = fixed(3, mean_size, mean_size)
-        self.components = fixed(component_count, 3, size, size)
+        self.register_buffer("codes", torch.zeros(component_count, 3, size, size, dtype=torch.int8))
+        self.scales = fixed(component_count)
         self.stds = fixed(component_count)
         self.noise = fixed()
 
@@ -73,15 +79,27 @@ class TextureManifold(ModelMixin, ConfigMixin):
         found = (rows.T @ vectors) / powers.sqrt()
         left = (rows.square().sum() - powers.sum()).clamp(min=0) / rows.numel()
         model = cls(component_count=components, size=size, mean_size=given.shape[-1])
+        scales = found.abs().amax(dim=0).clamp(min=1e-12) / _CODES
         model.load_state_dict(
             {
-                "mean": given.float().mean(dim=0),
-                "components": found.T.reshape(components, 3, size, size).float(),
+                "mean": _mean(given),
+                "codes": (found / scales).T.reshape(components, 3, size, size).round().to(torch.int8),
+                "scales": scales.float(),
                 "stds": (powers / (len(rows) - 1)).sqrt().float(),
                 "noise": left.sqrt().float(),
             }
         )
         return model
+
+    @property
+    def components(self) -> torch.Tensor:
+        """(K, 3, m, m) float32, orthonormal but for their rounding."""
+        return self.codes.float() * self.scales.float().view(-1, 1, 1, 1)
+
+    @property
+    def unit(self) -> float:
+        """The noise, in which the denoiser counts what a texture has beside its components."""
+        return max(float(self.noise), _LEAST_NOISE)
 
     def mean_texture(self, size: int) -> torch.Tensor:
         """The mean of textures, (3, size, size) float32 in [-1, 1]."""
@@ -99,7 +117,7 @@ class TextureManifold(ModelMixin, ConfigMixin):
         size = self.config.size
         rest = _resized(texture.float(), size) - self.mean_texture(size)
         # Half the precision of the components is no reason to divide by nothing.
-        return rest.flatten(1) @ self.components.float().flatten(1).T / self.stds.float().clamp(min=1e-4)
+        return rest.flatten(1) @ self.components.flatten(1).T / self.stds.float().clamp(min=1e-4)
 
     def decode(self, latents: torch.Tensor, size: int) -> torch.Tensor:
         """Textures (n, 3, size, size) float32, about in [-1, 1], of coordinates (n, K)."""
@@ -108,9 +126,9 @@ class TextureManifold(ModelMixin, ConfigMixin):
     def offset(self, latents: torch.Tensor, size: int) -> torch.Tensor:
         """What coordinates (n, K) add to the mean, (n, 3, size, size) float32."""
         scaled = latents.float() * self.stds.float()
-        return _resized(torch.einsum("nk,kcyx->ncyx", scaled, self.components.float()), size)
+        return _resized(torch.einsum("nk,kcyx->ncyx", scaled, self.components), size)
 
-    def fit(self, texture: torch.Tensor, weight: torch.Tensor, *, prior: float = 1.0) -> torch.Tensor:
+    def fit(self, texture: torch.Tensor, weight: torch.Tensor, *, prior: float = 50.0) -> torch.Tensor:
         """The most likely coordinates given the known texels.
 
         Least squares of the known values in units of `noise`, plus the squares of the coordinates.
@@ -135,14 +153,19 @@ class TextureManifold(ModelMixin, ConfigMixin):
         rest = torch.where(share > 0, shown / share.clamp(min=1e-6) - self.mean_texture(size), 0)
 
         # In double precision: the largest component counts a million times what the smallest does.
-        counts = share.expand_as(rest).flatten(1).cpu().double() / max(float(self.noise), 1e-3) ** 2
-        basis = (self.components.float().flatten(1) * self.stds.float()[:, None]).cpu().double()
+        counts = share.expand_as(rest).flatten(1).cpu().double() / self.unit**2
+        basis = (self.components.flatten(1) * self.stds.float()[:, None]).cpu().double()
         normal = torch.stack([(basis * row) @ basis.T for row in counts])
         normal = normal + prior * torch.eye(len(basis), dtype=torch.float64)
         right = (counts * rest.flatten(1).cpu().double()) @ basis.T
         # It is symmetric and positive; MKL's general solver gives up on large batches of such.
         found = torch.cholesky_solve(right[..., None], torch.linalg.cholesky(normal))
         return found[..., 0].to(texture.device, torch.float32)
+
+
+def _mean(textures: torch.Tensor) -> torch.Tensor:
+    """(3, s, s) float32, without a copy of all."""
+    return torch.stack([part.float().sum(dim=0) for part in textures.split(64)]).sum(dim=0) / len(textures)
 
 
 def _resized(maps: torch.Tensor, size: int) -> torch.Tensor:

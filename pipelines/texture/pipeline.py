@@ -1,16 +1,14 @@
 """A complete texture of a head, aligned to the layout of a mesh, out of one photograph.
 
 The stages are those of AvatarTex (arXiv:2511.06721): a masked diffusion completes what the photograph shows, the
-result is brought onto the manifold of textures for its structure and symmetry, and a little diffusion refines it. Two
-things are added: the head is fitted and the photograph unwrapped here, and every texel says where it comes from.
+result is brought onto the manifold of textures for its structure and symmetry, and a little diffusion refines it. Three
+things are added: the head is fitted and the photograph unwrapped here, its light can be taken off, and every texel says
+where it comes from.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -18,23 +16,21 @@ import torch
 from diffusers import UNet2DModel
 from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.schedulers import KarrasDiffusionSchedulers
-from diffusers.utils import BaseOutput
 
 from faces import alignment
 from faces.images import ImageSource, describe, open_image
-from faces.provenance import Provenance, save_image
 from pipelines.frame_pipeline import FramePipeline, converted
-from pipelines.texture import export, fitting
-from pipelines.texture.camera import as_array
+from pipelines.texture import delighting, fitting
 from pipelines.texture.conditioning import CONDITION_CHANNELS, FOLD, TEXTURE_CHANNELS
 from pipelines.texture.denoising import Callback, Generators, TextureDenoisingMixin
+from pipelines.texture.files import TextureFilesMixin, TextureOutput
 from pipelines.texture.inputs import FittedPhoto, HeadMesh, as_list, read_partials, stacked
 from pipelines.texture.layout import UVLayout
 from pipelines.texture.manifold import TextureManifold
 from pipelines.texture.provenance import Mode, kept_share, put_back, texel_origins
+from pipelines.texture.styles import PHOTOREAL, STYLES, in_style
 from pipelines.texture.template import HeadTemplate
-from pipelines.texture.turntable import turntable
-from pipelines.texture.unwrapping import PartialTexture, unwrap
+from pipelines.texture.unwrapping import PartialTexture, texel_normals, unwrap
 
 _PARSING_ERROR = 1.5
 """Pixels of the face's frame by which its parsing may err."""
@@ -42,27 +38,11 @@ _GENERATED_SHARE = 0.1
 """How much a generated texel counts beside a seen one when the latent on the manifold is found."""
 
 
-@dataclass
-class TextureOutput(BaseOutput):
-    """What `TexturePipeline` returns: lists with an entry for each texture, those of the first input first."""
-
-    texture: list[Any]
-    """PIL images, or arrays (s, s, 3) or tensors (3, s, s) float32 in 0..1."""
-    provenance: list[np.ndarray]
-    """(s, s) uint8, values of `TexelOrigin`."""
-    partial: list[np.ndarray]
-    """(s, s, 3) float32 in 0..1, what was known of it; 0 where nothing was."""
-    visibility: list[np.ndarray]
-    """(s, s) float32 in 0..1, how well."""
-    mesh: list[HeadMesh]
-    """The mesh that the texture is for."""
-
-
-class TexturePipeline(TextureDenoisingMixin, FramePipeline):
+class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
     """Completes textures of heads.
 
     Args:
-        unet: the denoiser of folded textures less the mean; it answers with the clean ones.
+        unet: the denoiser of folded textures less what the manifold makes of them; it answers with the clean rest.
         scheduler: any that `StableDiffusionPipeline` takes, with prediction_type "sample".
         template: the head whose layout the textures have.
         manifold: the mean of textures, and how they differ.
@@ -111,6 +91,8 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         use_manifold: bool = True,
         strength: float = 0.3,
         repaint: bool = False,
+        delight: bool = False,
+        style: str = PHOTOREAL,
         eta: float = 0.0,
         generator: Generators = None,
         latents: torch.Tensor | None = None,
@@ -137,6 +119,9 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
             use_manifold: bring completed textures onto the manifold.
             strength: of the refinement, 0..1; 0 leaves it out.
             repaint: complete and refine with the unconditional model, as a cross-check; takes about 3 times as long.
+            delight: take the light off. Seen texels are then redrawn too, and none stays bit for bit. Without a
+                photograph the light is taken to fall on the mean head.
+            style: of `styles.STYLES`, in which finished textures are drawn, seen texels too.
             eta: of schedulers that take it.
             generator: one, or one a texture.
             latents: the noise to complete from, instead of drawing it.
@@ -158,7 +143,7 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
             callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
         self._check_call(output_type, callback_on_step_end_tensor_inputs)
-        self._check_options(image, texture, mode, threshold, strength, num_images_per_prompt)
+        self._check_options(image, texture, mode, threshold, strength, num_images_per_prompt, style)
         self._interrupt = False
         steps = {
             "num_inference_steps": num_inference_steps,
@@ -178,12 +163,15 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         partials = [one for one in partials for _ in range(num_images_per_prompt)]
         meshes = [one for one in meshes for _ in range(num_images_per_prompt)]
 
-        # 2. Say where each texel comes from, and which are kept.
+        # 2. Say where each texel comes from, and which are kept; take their light off.
         known, weight = stacked(partials)
         origins = [texel_origins(one.weight, self.layout, threshold) for one in partials]
         shares = [kept_share(origin, self.layout, mode) for origin in origins]
+        if delight:
+            known = self.delight(known, weight, meshes)
+            shares = [np.zeros_like(share) for share in shares]
         pinned = torch.from_numpy(np.stack(shares))[:, None] == 1
-        shown = self.show(known, weight, pinned, conditional=not repaint)
+        shown = self.show(known, weight, pinned, conditional=not repaint, generator=generator)
 
         # 3. Complete them.
         if repaint:
@@ -200,10 +188,16 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
 
         # 6. Put back what is seen.
         generated = (textures.float() / 2 + 0.5).clamp(0, 1).movedim(1, -1).cpu().numpy()
-        pictures = [
-            converted(put_back(drawn, one.texture, share, self.layout), output_type)
+        finished = [
+            put_back(drawn, one.texture, share, self.layout)
             for drawn, one, share in zip(generated, partials, shares, strict=True)
         ]
+
+        # 7. Draw them in the style.
+        if style != PHOTOREAL:
+            seeds = _seeds(generator, len(finished))
+            finished = [in_style(one, style, seed) for one, seed in zip(finished, seeds, strict=True)]
+        pictures = [converted(one, output_type) for one in finished]
         self.maybe_free_model_hooks()
         self._interrupt = False  # stages that are called alone go on
         made = TextureOutput(
@@ -249,6 +243,23 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         )
 
     @torch.no_grad()
+    def delight(self, known: torch.Tensor, weight: torch.Tensor, meshes: Sequence[HeadMesh]) -> torch.Tensor:
+        """Take off the light that textures are seen in: see `pipelines.texture.delighting`.
+
+        Args:
+            known: (n, 3, s, s) in [-1, 1].
+            weight: (n, 1, s, s) in 0..1.
+            meshes: of the n textures, whose surfaces the light falls on.
+
+        Returns:
+            (n, 3, s, s) in [-1, 1], on the pipeline's device.
+        """
+        size, device = self.layout.size, self._execution_device
+        normals = np.stack([texel_normals(mesh.vertices, self.template, size) for mesh in meshes])
+        places = torch.from_numpy(normals).movedim(-1, 1).to(device)
+        return delighting.delight(known.to(device), weight.to(device), places, self.manifold).known
+
+    @torch.no_grad()
     def project(self, textures: torch.Tensor, known: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
         """Move textures along the manifold to where the known texels say that they lie.
 
@@ -270,61 +281,6 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         moved = self.manifold.fit(mixed, counts).to(textures) - self.manifold.encode(textures).to(textures)
         return textures + self.manifold.offset(moved, self.layout.size).to(textures)
 
-    def export_glb(
-        self,
-        path: str | os.PathLike[str],
-        made: TextureOutput,
-        index: int = 0,
-        *,
-        record: Provenance | None = None,
-        unlit: bool = True,
-    ) -> Path:
-        """Write a head with its texture as one binary glTF file.
-
-        Args:
-            path: .glb; the folder exists.
-            made: what a call returned.
-            index: which of its textures.
-            record: how it was made; that of `provenance` unless given, which knows no seed.
-            unlit: see `pipelines.texture.export.export_glb`.
-        """
-        vertices, texture, record = self._to_write(made, index, record)
-        return export.export_glb(path, vertices, self.template, texture, record, unlit=unlit)
-
-    def export_obj(
-        self,
-        path: str | os.PathLike[str],
-        made: TextureOutput,
-        index: int = 0,
-        *,
-        record: Provenance | None = None,
-    ) -> Path:
-        """Write a head as OBJ, with its material and texture beside it; arguments as of `export_glb`."""
-        vertices, texture, record = self._to_write(made, index, record)
-        return export.export_obj(path, vertices, self.template, texture, record)
-
-    def export_png(
-        self,
-        path: str | os.PathLike[str],
-        made: TextureOutput,
-        index: int = 0,
-        *,
-        record: Provenance | None = None,
-    ) -> Path:
-        """Write a texture alone, in any format of `faces.provenance.save_image`; arguments as of `export_glb`."""
-        _, texture, record = self._to_write(made, index, record)
-        return save_image(texture, path, record)
-
-    def turntable(self, made: TextureOutput, index: int = 0, **options: Any) -> np.ndarray:
-        """Draw a head with its texture from several sides; options and result of `turntable.turntable`."""
-        return turntable(made.mesh[index].vertices, self.template, _array(made.texture[index]), **options)
-
-    def _to_write(
-        self, made: TextureOutput, index: int, record: Provenance | None
-    ) -> tuple[np.ndarray, np.ndarray, Provenance]:
-        record = self.provenance() if record is None else record
-        return made.mesh[index].vertices, _array(made.texture[index]), record
-
     def _check_call(self, output_type: str, callback_inputs: Sequence[str]) -> None:
         if output_type == "latent":
             raise ValueError(
@@ -333,7 +289,7 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
         super()._check_call(output_type, callback_inputs)
 
     def _check_options(
-        self, image: Any, texture: Any, mode: str, threshold: float, strength: float, copies: int
+        self, image: Any, texture: Any, mode: str, threshold: float, strength: float, copies: int, style: str
     ) -> None:
         if (image is None) == (texture is None):
             raise ValueError("image or texture: expected one of both")
@@ -341,6 +297,8 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
             raise ValueError("image: an empty list; give at least one photograph")
         if mode not in ("keep", "blend"):
             raise ValueError(f"mode {mode!r}: expected keep or blend")
+        if style not in STYLES:
+            raise ValueError(f"style {style!r}: expected one of {', '.join(STYLES)}")
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold {threshold}: expected above 0, up to 1")
         if not 0 <= strength <= 1:
@@ -354,7 +312,7 @@ class TexturePipeline(TextureDenoisingMixin, FramePipeline):
             )
 
 
-def _array(texture: Any) -> np.ndarray:
-    """(s, s, 3) of a texture of any output type."""
-    array = as_array(texture)
-    return np.moveaxis(array, 0, -1) if isinstance(texture, torch.Tensor) else array
+def _seeds(generator: Generators, count: int) -> list[int]:
+    """A seed for each texture, for what styles leave open."""
+    given = generator if isinstance(generator, list) else [generator] * count
+    return [0 if one is None else one.initial_seed() for one in given]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
-from faces.provenance import Provenance, save_image, write_whole
+from faces.provenance import Provenance, save_image
+from faces.provenance import save_animation as save_frames
 from pipelines.texture.camera import HeadCamera, as_array
 from pipelines.texture.rasterizer import render
 
@@ -71,24 +70,15 @@ def save_strip(pictures: np.ndarray, path: str | os.PathLike[str], provenance: P
 def save_animation(
     pictures: np.ndarray, path: str | os.PathLike[str], provenance: Provenance, *, seconds: float = 0.1
 ) -> Path:
-    """Write pictures (n, h, w, 3) uint8 as an animated WebP that turns forth and back, with their record.
+    """Write pictures (n, h, w, 3) uint8 as an animation that turns forth and back, with their record.
 
     Args:
         pictures: in the order in which the head turns.
-        path: .webp; the folder exists.
+        path: .webp or .gif; the folder exists.
         provenance: how they were made.
         seconds: how long each is shown.
 
     Raises:
         ValueError: another suffix.
     """
-    path = Path(path)
-    if path.suffix.lower() != ".webp":
-        raise ValueError(f"{path}: unknown suffix '{path.suffix}', permitted: .webp")
-    frames = [Image.fromarray(picture) for picture in (*pictures, *pictures[-2:0:-1])]
-    buffer = io.BytesIO()
-    frames[0].save(
-        buffer, "WEBP", save_all=True, append_images=frames[1:], duration=round(seconds * 1000), loop=0, quality=90,
-        xmp=provenance.to_xmp(),
-    )  # fmt: skip
-    return write_whole(path, buffer.getvalue())
+    return save_frames([*pictures, *pictures[-2:0:-1]], path, provenance, seconds=seconds)

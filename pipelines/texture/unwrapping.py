@@ -112,6 +112,16 @@ def visibility(
     return out
 
 
+def texel_normals(vertices: np.ndarray, template: HeadTemplate, size: int) -> np.ndarray:
+    """Unit normals (size, size, 3) float32 at texels, in the axes of vertices (V, 3); 0 beyond the charts."""
+    triangles = as_array(template.triangles)
+    normals = vertex_normals(vertices, triangles, split_from(as_array(template.mean)))
+    ids, shares = (as_array(values) for values in template.texel_triangles(size))
+    blended = blend_corners(normals, triangles[ids], shares)
+    length = np.linalg.norm(blended, axis=-1, keepdims=True)
+    return np.where(ids[..., None] >= 0, blended / np.maximum(length, 1e-12), 0).astype(np.float32)
+
+
 def split_from(vertices: np.ndarray) -> np.ndarray:
     """First vertex at the same place, for each of (V, 3): what a vertex was before a texture seam split it, (V,)."""
     _, first, inverse = np.unique(

@@ -25,11 +25,12 @@ def test_textures_of_few_directions_are_told_apart_exactly():
     textures = family()
     manifold = TextureManifold.from_textures(textures, 3, size=SIZE)
     flat = manifold.components.flatten(1)
-    assert torch.allclose(flat @ flat.T, torch.eye(3), atol=1e-4)
+    assert torch.allclose(flat @ flat.T, torch.eye(3), atol=5e-3), "but for the rounding of codes"
+    assert manifold.codes.dtype == torch.int8 and manifold.codes.abs().amax() == 127
     assert manifold.stds[0] > manifold.stds[1] > manifold.stds[2] and manifold.noise < 1e-3
     latents = manifold.encode(torch.from_numpy(textures))
     assert torch.allclose(latents.std(dim=0), torch.ones(3), atol=1e-3)
-    assert np.abs(manifold.decode(latents, SIZE).numpy() - textures).max() < 1e-4
+    assert np.abs(manifold.decode(latents, SIZE).numpy() - textures).max() < 0.02 * np.abs(textures).max()
 
 
 def test_noise_is_what_components_leave():
@@ -44,7 +45,7 @@ def test_the_known_half_tells_the_other():
     weight = torch.zeros(4, 1, SIZE, SIZE)
     weight[..., : SIZE // 2] = 1
     texture[..., SIZE // 2 :] = float("nan")
-    found = manifold.decode(manifold.fit(texture, weight), SIZE)
+    found = manifold.decode(manifold.fit(texture, weight, prior=1.0), SIZE)
     error = (found - truth)[..., SIZE // 2 :].abs().mean()
     deviation = (manifold.mean_texture(SIZE) - truth)[..., SIZE // 2 :].abs().mean()
     assert error < 0.05 * deviation
@@ -54,7 +55,7 @@ def test_the_prior_pulls_to_the_mean_and_nothing_known_is_the_mean():
     manifold = TextureManifold.from_textures(family(noise=0.05), 3, size=SIZE)
     texture = torch.from_numpy(family()[:2])
     weight = torch.ones(2, 1, SIZE, SIZE)
-    loose, tight = manifold.fit(texture, weight), manifold.fit(texture, weight, prior=1000.0)
+    loose, tight = (manifold.fit(texture, weight, prior=prior) for prior in (1.0, 1000.0))
     assert tight.norm() < 0.9 * loose.norm()
     assert not manifold.fit(texture, weight * 0).any()
     with pytest.raises(ValueError, match="prior 0"):
@@ -69,7 +70,7 @@ def test_other_sizes_and_a_finer_mean():
     assert manifold.mean_texture(2 * SIZE).shape == (3, 2 * SIZE, 2 * SIZE)
     coarse = textures.reshape(COUNT, 3, SIZE // 2, 2, SIZE // 2, 2).mean(axis=(3, 5))
     decoded = manifold.decode(manifold.encode(torch.from_numpy(textures)), SIZE // 2)
-    assert np.abs(decoded.numpy() - coarse).max() < 1e-3
+    assert np.abs(decoded.numpy() - coarse).max() < 0.02 * np.abs(coarse).max()
 
 
 def test_a_folder_keeps_it(tmp_path):

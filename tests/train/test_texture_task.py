@@ -10,17 +10,18 @@ import torch
 
 from faces.head.dataset import _write_parquet
 from pipelines.pixels import fold
-from pipelines.texture.conditioning import CONDITION_CHANNELS, TEXTURE_CHANNELS, unconditional
+from pipelines.texture.conditioning import CONDITION_CHANNELS, KNOWN, MIRRORED, TEXTURE_CHANNELS
+from pipelines.texture.guesses import SEEN
 from pipelines.texture.pipeline import TexturePipeline
 from pipelines.texture.template import HeadTemplate
 from tests.pipelines.texture_ellipsoid import ellipsoid, smooth_texture
 from tests.train.heads import one_loss, reached
 from train import recipes
-from train.data.textures import Textures, Views, insides
+from train.data.textures import Textures, Views, insides, lit, misread
 from train.draws import Draws
 from train.overrides import ConfigError
 from train.tasks import make_task
-from train.tasks.texture import TextureConfig, TextureTask, fitted_mean, psnr
+from train.tasks.texture import TextureConfig, TextureTask
 
 SIZE, COUNT = 32, 12
 
@@ -42,7 +43,7 @@ def head_template():
     return template
 
 
-def write_set(folder, seed):
+def write_set(folder, seed, complexion=0.8):
     folder.mkdir()
     images = np.stack([smooth_texture(SIZE, seed + number) for number in range(COUNT)])
     np.save(folder / "images.npy", (images * 255).round().astype(np.uint8))
@@ -50,7 +51,10 @@ def write_set(folder, seed):
         folder / "labels.parquet",
         [{"skin_tone": n, "marks": [{"side": "left"}], "makeup": [], "complexion": []} for n in range(COUNT)],
     )
-    (folder / "settings.json").write_text(json.dumps({"count": COUNT, "seed": seed}))
+    np.save(folder / "skin.npy", np.ones((SIZE, SIZE), np.float32))
+    (folder / "settings.json").write_text(
+        json.dumps({"count": COUNT, "seed": seed, "complexion": complexion})
+    )
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +86,40 @@ def test_textures_are_read_with_their_labels(folder, tmp_path):
     data = Textures(folder / "train")
     assert len(data) == COUNT and data.size == SIZE and data.settings["seed"] == 0
     assert data.labels[3] == {"skin_tone": 3, "marks": [{"side": "left"}], "makeup": [], "complexion": []}
-    expected = np.asarray(data.image).astype(float).mean(axis=0) / 127.5 - 1
-    assert np.allclose(data.mean().movedim(0, -1).numpy(), expected, atol=1e-6)
+    assert np.array_equal(data.draw(2, np.random.default_rng(0)), data.image[2])
     with pytest.raises(FileNotFoundError, match="no textures here"):
         Textures(tmp_path)
+
+
+def test_plain_skins_get_another_complexion_each_time(tmp_path):
+    write_set(tmp_path / "skins", 0, complexion=0)
+    data = Textures(tmp_path / "skins")
+    one, again, other = (data.draw(2, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    assert np.array_equal(one, again) and (one != other).mean() > 0.2
+    changed = np.abs(one.astype(int) - data.image[2]).mean()
+    assert 0.5 < changed < 40
+
+
+def test_what_is_read_is_near_what_is_there():
+    texture = (smooth_texture(SIZE, 1) * 255).astype(np.uint8)
+    away = [
+        np.abs(misread(texture, np.random.default_rng(n)).astype(int) - texture).mean() for n in range(20)
+    ]
+    steps = np.abs(np.diff(texture.astype(int), axis=1)).mean()
+    assert 0 < np.mean(away) < steps and np.std(away) > 0
+
+
+def test_light_shades_by_the_direction_of_the_surface():
+    normals = np.zeros((SIZE, SIZE, 3), np.float32)
+    across = np.linspace(-1, 1, SIZE, dtype=np.float32)
+    normals[..., 0], normals[..., 2] = across, np.sqrt(1 - across**2)
+    plain = np.full((SIZE, SIZE, 3), 128, np.uint8)
+    drawn = np.stack([lit(plain, normals, np.random.default_rng(n)) for n in range(30)]).astype(float)
+    along, down = drawn.mean(axis=(1, 3)), drawn.mean(axis=(2, 3))
+    assert along.std(axis=1).mean() > 4 * down.std(axis=1).mean(), "columns differ, rows hardly do"
+    sides = along[:, : SIZE // 2].mean(axis=1) - along[:, SIZE // 2 :].mean(axis=1)
+    assert sides.max() > 10 and sides.min() < -10
+    assert 90 < drawn.mean() < 170
 
 
 def test_masks_show_a_part_of_the_head_and_are_made_once(folder, tmp_path, monkeypatch):
@@ -128,7 +162,7 @@ def test_the_denoiser_trains_and_is_exported(folder, tmp_path):
     pipe = TexturePipeline.from_pretrained(tmp_path)
     assert pipe.unet.config.sample_size == SIZE // 2 and pipe.layout.size == SIZE
     assert (pipe.manifold.config.component_count, pipe.manifold.config.size) == (5, 16)
-    assert torch.allclose(pipe.manifold.mean_texture(SIZE), task.mean, atol=2e-3)
+    assert torch.allclose(pipe.manifold.mean_texture(SIZE), task.manifold.mean_texture(SIZE), atol=2e-3)
 
 
 class Perfect(torch.nn.Module):
@@ -159,25 +193,50 @@ def test_what_is_dropped_is_not_shown(folder):
     *_, everything, loss, _ = shown_in_a_loss(folder, drop_all=0.0, drop_mirrored=0.0)
     *_, one_sided, same, _ = shown_in_a_loss(folder, drop_all=0.0, drop_mirrored=1.0)
     *_, nothing, unweighted, parts = shown_in_a_loss(folder, drop_all=1.0, drop_mirrored=0.0)
-    assert everything[:, 16:32].abs().sum() > 0
-    assert torch.equal(one_sided[:, :16], everything[:, :16]) and not one_sided[:, 16:32].any()
-    assert torch.equal(one_sided[:, 32:], everything[:, 32:]) and torch.equal(loss, same)
-    assert torch.equal(nothing, unconditional(4, SIZE, nothing))
-    assert torch.allclose(unweighted.detach(), parts["error"]) and torch.allclose(
-        unweighted.detach(), parts["hidden"], atol=1e-6
-    )
+    own, base = slice(0, MIRRORED.start), slice(KNOWN.stop, None)
+    assert everything[:, MIRRORED].abs().sum() > 0
+    assert torch.equal(one_sided[:, own], everything[:, own]) and not one_sided[:, MIRRORED].any()
+    assert torch.equal(one_sided[:, base], everything[:, base]) and torch.equal(loss, same)
+    assert not nothing[:, KNOWN].any() and torch.equal(nothing[:, base], everything[:, base])
+    assert torch.allclose(unweighted.detach(), parts["error"]) and parts["hidden"] > 0
 
 
 def test_hidden_texels_count_more(folder):
     for seen_weight in (0.2, 1.0):
-        task, batch, _, loss, _ = shown_in_a_loss(folder, drop_all=0.0, seen_weight=seen_weight)
+        task, batch, _, loss, _ = shown_in_a_loss(folder, drop_all=0.0, seen_weight=seen_weight, lit=0.0)
         mirror = Draws(0, range(4), 0).bernoulli(0.5).view(-1, 1, 1, 1)
-        goal = task.images[batch["index"]].movedim(-1, 1) / 127.5 - 1
-        weight = batch["weight"]
-        goal, weight = (torch.where(mirror, task.layout.mirrored(x), x) for x in (goal, weight))
+        maps = [batch[name].movedim(-1, 1) / 127.5 - 1 for name in ("texture", "read")]
+        goal, known, weight = (
+            torch.where(mirror, task.layout.mirrored(x), x) for x in (*maps, batch["weight"])
+        )
+        goal = torch.where(weight >= 0.5, known, goal)
+        base = task.manifold.decode(task.manifold.fit(known, weight), SIZE)
         importance = (1 - (1 - seen_weight) * weight) * torch.from_numpy(task.layout.valid)
-        expected = ((goal - task.mean).abs() * importance).sum() / (3 * importance.sum())
+        missed = (goal - base).abs() / task.manifold.unit
+        expected = (missed * importance).sum() / (3 * importance.sum())
         assert torch.allclose(loss.detach(), expected, rtol=1e-4)
+
+
+def test_light_is_taken_off_before_the_denoiser_sees_a_texture(folder):
+    task, batch, shown, *_ = shown_in_a_loss(folder, drop_all=0.0, lit=1.0)
+    assert batch["lit"].all()
+    known = batch["read"].movedim(-1, 1) / 127.5 - 1
+    bare = task._delit(known, batch["weight"], batch["lit"])
+    seen = batch["weight"] > SEEN
+    assert ((bare - known).abs() * seen).sum() / seen.sum() > 0.02
+    half = task._delit(known, batch["weight"], torch.tensor([True, False, True, False]))
+    assert torch.allclose(half[0], bare[0], atol=1e-4) and torch.equal(half[1], known[1])
+    assert shown.isfinite().all()
+
+
+def test_styles_are_a_share_of_the_samples(folder):
+    counts = []
+    for styled in (0.0, 1.0):
+        task = texture_task(folder, styled=styled)
+        data = task.dataset()
+        drawn = [task.sample(data, n, np.random.default_rng(n))["texture"] for n in range(COUNT)]
+        counts.append(sum(np.array_equal(one, data.image[n]) for n, one in enumerate(drawn)))
+    assert counts == [COUNT, 0]
 
 
 def test_validation_compares_with_simple_guesses(folder, tmp_path):
@@ -193,48 +252,17 @@ def test_validation_compares_with_simple_guesses(folder, tmp_path):
 def test_a_denoiser_that_is_right_has_no_error_where_textures_are_hidden(folder, tmp_path, monkeypatch):
     task = texture_task(folder)
     truth = torch.from_numpy(Textures(folder / "dev").image[:].copy()).movedim(-1, 1) / 127.5 - 1
-    clean = fold(truth - task.mean, 2)
+    views = Views(folder / "dev", task.template, SIZE, count=COUNT, seed=1)
+    weight = torch.from_numpy(np.array(views.masks))[:, None].float() / 255
+    base = task.manifold.decode(task.manifold.fit(torch.where(weight > 0, truth, 0), weight), SIZE)
+    clean = fold((truth - base) / task.manifold.unit, 2)
     model = task.build().eval()
     monkeypatch.setattr(type(model), "forward", lambda self, sample, t, return_dict: (clean[: len(sample)],))
     numbers = task.validate(model, 1, tmp_path)
-    assert numbers["psnr_model_unseen"] > 45 > numbers["psnr_mean_unseen"] + 10
+    assert numbers["psnr_model_unseen"] > 45 > numbers["psnr_pca_unseen"] + 10
     monkeypatch.setattr(type(model), "forward", lambda self, sample, t, return_dict: (0 * clean,))
     numbers = task.validate(model, 2, tmp_path)
-    assert numbers["psnr_model_unseen"] == pytest.approx(numbers["psnr_mean_unseen"], abs=0.05)
-
-
-def test_guesses_of_a_texture_that_is_its_own_mirror_image(folder):
-    task = texture_task(folder)
-    truth = (task.mean * 0.6 + torch.tensor([0.1, 0.0, -0.1]).view(3, 1, 1))[None]
-    truth = (truth + task.layout.mirrored(truth)) / 2
-    weight = torch.zeros(1, 1, SIZE, SIZE)
-    weight[..., : SIZE // 2] = 1
-    guesses = task.baselines(truth * weight, weight)
-    hidden = (weight[0, 0] == 0) & torch.from_numpy(task.layout.valid)
-    assert torch.allclose(guesses["mirror"][..., hidden], truth[..., hidden], atol=1e-3)
-    whole = torch.ones(1, 1, SIZE, SIZE, dtype=torch.bool)
-    known = (psnr(guesses[name], truth, whole) for name in ("mean", "fitted", "pca"))
-    mean, fitted, pca = known
-    assert fitted > mean + 2 and pca > mean
-
-
-def test_colours_are_fitted_exactly_where_they_can_be():
-    mean, weight = torch.rand(3, 8, 8), torch.rand(2, 1, 8, 8)
-    slope, shift = torch.rand(2, 3, 1, 1), torch.rand(2, 3, 1, 1)
-    truth = mean * slope + shift
-    assert torch.allclose(fitted_mean(mean, truth, weight), truth, atol=1e-4)
-    assert torch.allclose(fitted_mean(mean, truth, torch.zeros_like(weight)), torch.zeros(()), atol=1e-4)
-
-
-def test_psnr_is_that_of_regions_that_are_large_enough():
-    guess, truth = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3, 8, 8)
-    guess[0] = 0.2
-    guess[1] = 0.02
-    inside = torch.ones(2, 1, 8, 8, dtype=torch.bool)
-    assert psnr(guess, truth, inside) == pytest.approx(30, abs=1e-3)
-    inside[1, 0, 0, 0] = False
-    assert psnr(guess, truth, inside) == pytest.approx(20, abs=1e-3)
-    assert np.isnan(psnr(guess, truth, inside & False))
+    assert numbers["psnr_model_unseen"] == pytest.approx(numbers["psnr_pca_unseen"], abs=0.05)
 
 
 def test_the_recipe_makes_the_task_and_other_sizes_are_refused(folder):

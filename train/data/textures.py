@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from faces.head.texture_set import IMAGES, LABELS, SETTINGS
+from faces.head.complexion import smooth_noise, vary
+from faces.head.texture_set import IMAGES, LABELS, SETTINGS, SKIN
 from pipelines.texture.camera import HeadCamera
 from pipelines.texture.template import HeadTemplate
 from pipelines.texture.unwrapping import visibility
@@ -30,8 +31,18 @@ _INSIDES = (range(36, 42), range(42, 48), range(60, 68))
 """Landmarks around the eyes and the mouth's opening."""
 
 
+_MISFIT, _MISFIT_CELLS = 1.2, 6
+"""Largest deviation in texels of what a fitted head displaces, and how many times it changes along a side."""
+_SOFTEST = 0.8
+"""Largest deviation in texels of the blur of a picture's pixels."""
+
+_GAMMA = 2.2
+
+
 class Textures:
     """A folder of textures of `faces.head.texture_set`.
+
+    Skins of a set without complexions get them when they are drawn, new ones each time: none is learnt by heart.
 
     Attributes:
         image: (n, s, s, 3) uint8 sRGB, mapped.
@@ -54,6 +65,7 @@ class Textures:
         self.folder = folder
         self.image = np.load(folder / IMAGES, mmap_mode="r")
         self.settings: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        self._skin = None if self.settings["complexion"] else np.load(folder / SKIN)
         self.labels = pq.read_table(folder / LABELS).to_pylist()
         for row in self.labels:
             row |= {name: json.loads(row[name]) for name in ("marks", "makeup", "complexion")}
@@ -66,14 +78,54 @@ class Textures:
         """Texels of a side."""
         return self.image.shape[1]
 
-    def mean(self) -> torch.Tensor:
-        """The mean texture, (3, s, s) float32 in [-1, 1]."""
-        total = np.zeros(self.image.shape[1:])
-        for start in range(0, len(self), 256):
-            total += self.image[start : start + 256].sum(axis=0, dtype=np.int64)
-        return (
-            torch.from_numpy((total / len(self) / 127.5 - 1).astype(np.float32)).movedim(-1, 0).contiguous()
+    def draw(self, index: int, rng: np.random.Generator) -> np.ndarray:
+        """A texture (s, s, 3) uint8; `rng` chooses the complexion that the set lets open."""
+        texture = np.array(self.image[index])
+        return texture if self._skin is None else vary(texture, self._skin, rng)[0]
+
+
+def misread(texture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A texture (s, s, 3) uint8 as it is read from a picture: a fitted head errs smoothly, and pixels blur."""
+    size = len(texture)
+    away = smooth_noise(size, _MISFIT_CELLS, 2, rng) * rng.uniform(0, _MISFIT)
+    x, y = np.meshgrid(np.arange(size, dtype=np.float32), np.arange(size, dtype=np.float32))
+    read = cv2.remap(
+        texture, x + away[..., 0], y + away[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP
+    )
+    return cv2.GaussianBlur(read, (0, 0), max(rng.uniform(0, _SOFTEST), 1e-3))
+
+
+def lit(texture: np.ndarray, normals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A texture (s, s, 3) uint8 in random light: from everywhere, from one or two sides, with gloss and shadows.
+
+    Args:
+        texture: sRGB.
+        normals: (s, s, 3) unit, x to the left of the person, z forwards.
+        rng: source of every choice.
+    """
+    light = rng.uniform(0.25, 0.8) * _tint(rng) + np.zeros_like(normals)
+    gloss = np.zeros(normals.shape[:2], np.float32)
+    for _ in range(int(rng.integers(1, 3))):
+        towards = np.array([rng.normal(0, 0.9), rng.normal(0.35, 0.5), rng.uniform(0.1, 1.2)])
+        towards /= np.linalg.norm(towards)
+        wrap = rng.uniform(0, 0.4)
+        shade = 1 - rng.uniform(0, 0.5) * (smooth_noise(len(texture), 6, 1, rng) > 0.8)
+        shade = cv2.GaussianBlur(shade.astype(np.float32), (0, 0), rng.uniform(1, 4))[..., None]
+        facing = np.clip((normals @ towards + wrap) / (1 + wrap), 0, 1)[..., None]
+        light = light + rng.uniform(0.2, 1.2) * _tint(rng) * facing * shade
+        half = towards + np.array([rng.normal(0, 0.5), 0, 1])
+        gloss += rng.uniform(0, 0.15) * np.clip(normals @ half / np.linalg.norm(half), 0, 1) ** rng.uniform(
+            8, 40
         )
+    exposure = rng.uniform(0.8, 1.15) / light[normals[..., 2] > 0.3].mean()
+    linear = (texture / 255) ** _GAMMA * light * exposure + gloss[..., None]
+    return np.rint(linear.clip(0, 1) ** (1 / _GAMMA) * 255).astype(np.uint8)
+
+
+def _tint(rng: np.random.Generator) -> np.ndarray:
+    """Colour (3,) of a light, from bluish to yellowish."""
+    warm = rng.normal(0, 0.06)
+    return np.array([1 + warm, 1, 1 - warm])
 
 
 class Views:

@@ -1,7 +1,8 @@
 """The denoiser that completes textures, trained on exact ones and on masks of what pictures show of a head.
 
-It is a masked diffusion in texture space (AvatarTex, arXiv:2511.06721, its completion stage) that answers with the
-clean texture less the mean of all, and is sometimes shown nothing, so that it serves RePaint (arXiv:2201.09865) too.
+It is a masked diffusion in texture space (AvatarTex, arXiv:2511.06721, its completion stage) that answers with what a
+clean texture has beside the likeliest one of the manifold, and is sometimes shown nothing else, so that it serves
+RePaint (arXiv:2201.09865) too.
 """
 
 from __future__ import annotations
@@ -17,29 +18,34 @@ from torch import nn
 
 from faces.networks import network_input
 from pipelines.pixels import fold, unfold
-from pipelines.texture.conditioning import CONDITION_CHANNELS, FOLD, TEXTURE_CHANNELS, condition
+from pipelines.texture.camera import as_array
+from pipelines.texture.conditioning import (
+    CONDITION_CHANNELS,
+    FOLD,
+    KNOWN,
+    MIRRORED,
+    TEXTURE_CHANNELS,
+    condition,
+)
+from pipelines.texture.delighting import delight
+from pipelines.texture.guesses import SEEN, fitted_mean, mirrored, region_psnr, regions
 from pipelines.texture.manifold import TextureManifold
 from pipelines.texture.pipeline import TexturePipeline
+from pipelines.texture.styles import STYLES, stylise
 from pipelines.texture.template import HeadTemplate
+from pipelines.texture.unwrapping import texel_normals
 from train.data.heads import CARD
-from train.data.textures import Textures, Views
+from train.data.textures import Textures, Views, lit, misread
 from train.draws import Draws
 from train.grid import save_grid, to_uint8
 from train.noise import noised, sample_scheduler
 from train.overrides import ConfigError
 from train.tasks import Task
 
-_MAP = (3 + 1) * FOLD**2
-_MIRRORED = slice(_MAP, 2 * _MAP)
-"""Channels of a condition that hold the mirror image of what is known."""
-_UNSEEN = 0.1
-"""Weight below which a texel counts as unseen where results are measured."""
-_FEWEST = 64
-"""Texels of a region below which a texture has no PSNR there: it would be that of a few."""
 _PINNED = 0.5
 """Weight from which on texels are set in every answer of the denoiser, as the pipeline does."""
-_LINEAR = 1000
-"""Textures that the linear model in comparisons learns from."""
+_LEARNT_FROM = 2048
+"""Textures at most that the manifold is made of."""
 _VALIDATED = 48
 _STEPS, _BATCH = 10, 16
 
@@ -49,21 +55,25 @@ class TextureConfig:
     """Data, shape and losses of the texture model."""
 
     kind: ClassVar[str] = "texture"
-    textures: Path = Path("data/textures")
+    textures: Path = Path("data/skins")
     heldout: Path = Path("data/textures-dev")
-    template: Path = Path("weights/mini/head_template")
+    template: Path = Path("weights/texture/template")
     "Folder of the `HeadTemplate`."
     start: Path | None = None
     "Folder of a denoiser to continue from."
     size: int = 128
     "Texels of a side."
-    channels: tuple[int, ...] = (40, 64, 80)
+    channels: tuple[int, ...] = (40, 56, 56, 56)
     masks: int = 512
     "Masks of random heads that samples choose from."
-    components: int = 50
-    "Of the linear model that is exported, and of that which results are compared with."
+    components: int = 80
+    "Of the manifold."
     manifold_size: int = 64
-    "Texels of a side of the components of the exported one; of the other they are as fine as the textures."
+    "Texels of a side of its components."
+    styled: float = 0.15
+    "Share of the samples in another style than photoreal."
+    lit: float = 0.2
+    "Share of the samples that are seen in some light, which is to be taken off."
     drop_all: float = 0.1
     "Share of the samples that are shown nothing."
     drop_mirrored: float = 0.15
@@ -87,11 +97,9 @@ class TextureTask(Task):
         self.template = HeadTemplate.from_pretrained(config.template)
         self.layout = self.template.layout(config.size)
         self.device = torch.device("cpu")
-        self.images = torch.empty(0)
+        self._normals = texel_normals(as_array(self.template.mean), self.template, config.size)
         self.views: Views | None = None
-        self._mean: torch.Tensor | None = None
-        self._exported: TextureManifold | None = None
-        self._linear: TextureManifold | None = None
+        self._manifold: TextureManifold | None = None
 
     def build(self) -> nn.Module:
         """Return the denoiser."""
@@ -110,48 +118,75 @@ class TextureTask(Task):
         self.device = device
 
     def dataset(self) -> Textures:
-        """Return the textures, which lie on the device; masks are made where there are none yet."""
+        """Return the textures; masks are made where there are none yet."""
         config = self.config
-        data = self._textures(config.textures)
         self.views = Views(config.textures, self.template, config.size, count=config.masks)
-        self.images = torch.from_numpy(np.array(data.image)).to(self.device)
-        return data
+        return self._textures(config.textures)
 
     @property
-    def mean(self) -> torch.Tensor:
-        """Mean texture of the training set, (3, s, s) in [-1, 1]."""
-        if self._mean is None:
-            self._mean = self._textures(self.config.textures).mean()
-        return self._mean
+    def manifold(self) -> TextureManifold:
+        """Of the training set, on the device."""
+        if self._manifold is None:
+            data = self._textures(self.config.textures)
+            chosen = range(0, len(data), max(1, len(data) // _LEARNT_FROM))
+            drawn = np.stack([data.draw(index, np.random.default_rng([0, index])) for index in chosen])
+            count = min(self.config.components, len(drawn) - 1)
+            side = min(self.config.manifold_size, self.config.size)
+            textures = network_input(torch.from_numpy(drawn))
+            self._manifold = TextureManifold.from_textures(textures, count, size=side).to(self.device)
+        return self._manifold
 
     def sample(self, dataset: Textures, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        """Number of a texture, and how well it is known."""
+        """A texture, what is read of it, and how well it is known."""
         assert self.views is not None  # `dataset` comes first
-        return {"index": index, "weight": self.views.draw(rng)[None]}
+        texture = dataset.draw(index, rng)
+        if rng.random() < self.config.styled:
+            texture = stylise(texture, str(rng.choice(STYLES[1:])), int(rng.integers(2**31)))
+        read, is_lit = misread(texture, rng), bool(rng.random() < self.config.lit)
+        if is_lit:
+            read = lit(read, self._normals, rng)
+        return {"texture": texture, "read": read, "lit": is_lit, "weight": self.views.draw(rng)[None]}
 
     def loss(self, model: Any, batch: dict[str, Any], draws: Draws):
-        """Absolute error of the estimate of the texture, more where it is hidden."""
-        config = self.config
-        goal, weight = network_input(self.images[batch["index"]]), batch["weight"]
+        """Absolute error of the estimate of the texture, more where it is hidden; in units of the manifold's noise."""
+        config, unit = self.config, self.manifold.unit
         mirror = draws.bernoulli(0.5).view(-1, 1, 1, 1)
-        both = torch.cat([goal, weight], dim=1)
-        goal, weight = torch.where(mirror, self.layout.mirrored(both), both).split([3, 1], dim=1)
-        weight = weight * ~draws.bernoulli(config.drop_all).view(-1, 1, 1, 1)
-        mean = self.mean.to(goal)
-        shown = condition(goal, weight, mean, self.layout)
-        shown[:, _MIRRORED] *= ~draws.bernoulli(config.drop_mirrored).view(-1, 1, 1, 1)
-        clean = fold(goal - mean, FOLD)
+        both = torch.cat(
+            [network_input(batch["texture"]), network_input(batch["read"]), batch["weight"]], dim=1
+        )
+        both = torch.where(mirror, self.layout.mirrored(both), both)
+        goal, known, weight = both.split([3, 3, 1], dim=1)
+        known = self._delit(known, weight, batch["lit"])
+        is_lit = batch["lit"].view(-1, 1, 1, 1)
+        kept = ~draws.bernoulli(config.drop_all).view(-1, 1, 1, 1)
+        goal = torch.where(kept & ~is_lit & (weight >= _PINNED), known, goal)
+        base = self.manifold.decode(self.manifold.fit(known, weight), config.size)
+        shown = condition(
+            (known - base) / unit, weight, base - self.manifold.mean_texture(config.size), self.layout
+        )
+        shown[:, KNOWN] *= kept
+        shown[:, MIRRORED] *= ~draws.bernoulli(config.drop_mirrored).view(-1, 1, 1, 1)
+        clean = fold((goal - base) / unit, FOLD)
         noisy, timesteps = noised(clean, self.signal, draws, config.noise_power)
         estimate = model(torch.cat([noisy, shown], dim=1), timesteps, return_dict=False)[0].float()
         missed = unfold((estimate - clean).abs(), FOLD)
         valid = torch.from_numpy(self.layout.valid).to(goal)
-        importance = (1 - (1 - config.seen_weight) * weight) * valid
+        importance = (1 - (1 - config.seen_weight) * weight * kept) * valid
         error = (missed * importance).mean() / importance.mean()
-        hidden = (weight < _UNSEEN) * valid
+        hidden = (weight < SEEN) * valid
         return error, {
             "error": error.detach(),
             "hidden": (missed.detach() * hidden).sum() / (3 * hidden.sum()).clamp(min=1),
         }
+
+    def _delit(self, known: torch.Tensor, weight: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+        """What is known, without its light in some rows (n,) bool."""
+        if not rows.any():
+            return known
+        normals = torch.from_numpy(self._normals).to(known).movedim(-1, 0).expand_as(known)
+        known = known.clone()
+        known[rows] = delight(known[rows], weight[rows], normals[rows], self.manifold).known
+        return known
 
     @torch.no_grad()
     def validate(self, model: Any, step: int, folder: Path) -> dict[str, float]:
@@ -160,18 +195,18 @@ class TextureTask(Task):
         data = self._textures(config.heldout)
         count = min(_VALIDATED, len(data))
         views = Views(config.heldout, self.template, config.size, count=count, seed=1)
-        truth = network_input(torch.from_numpy(np.array(data.image[:count])))
+        pictures = [data.draw(index, np.random.default_rng([1, index])) for index in range(count)]
+        truth = network_input(torch.from_numpy(np.stack(pictures)))
         weight = torch.from_numpy(np.array(views.masks))[:, None].float() / 255
         known = torch.where(weight > 0, truth, 0)
         guesses = {"model": self._completed(model, known, weight), **self.baselines(known, weight)}
-        regions = self._regions(weight)
         blended = known * weight + guesses["model"] * (1 - weight)
         rows = [to_uint8(x[:12]) for x in (torch.where(weight > 0, known, 1.0), blended, truth)]
         save_grid(folder / f"step-{step:08d}.png", rows)
         return {
-            f"psnr_{name}_{region}": psnr(guess, truth, inside)
+            f"psnr_{name}_{region}": float(region_psnr(guess, truth, inside).nanmean())
             for name, guess in guesses.items()
-            for region, inside in regions.items()
+            for region, inside in regions(weight, self.layout).items()
         }
 
     def baselines(self, known: torch.Tensor, weight: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -183,26 +218,24 @@ class TextureTask(Task):
 
         Returns:
             (n, 3, s, s) each: "mean"; "fitted", the mean in the colours of what is seen; "mirror", the mirror image
-            and else the fitted mean; "pca", the likeliest texture of a linear model.
+            and else the fitted mean; "pca", the likeliest texture of the manifold.
         """
-        if self._linear is None:
-            self._linear = self._manifold(self.config.size, most=_LINEAR)
-        fitted = fitted_mean(self.mean, known, weight)
-        other = self.layout.mirrored(torch.cat([known * weight, weight], dim=1))
-        mirrored = other[:, :3] / other[:, 3:].clamp(min=1e-6)
+        manifold, size = self.manifold.cpu(), self.config.size
+        mean = manifold.mean_texture(size)
+        fitted = fitted_mean(mean, known, weight)
+        pca = manifold.decode(manifold.fit(known, weight), size)
+        self.manifold.to(self.device)
         return {
-            "mean": self.mean.expand_as(known),
+            "mean": mean.expand_as(known),
             "fitted": fitted,
-            "mirror": torch.where(other[:, 3:] >= _UNSEEN, mirrored, fitted),
-            "pca": self._linear.decode(self._linear.fit(known, weight), self.config.size),
+            "mirror": mirrored(known, weight, fitted, self.layout),
+            "pca": pca,
         }
 
     def assemble(self, model: Any) -> TexturePipeline:
         """The whole pipeline around the denoiser."""
-        if self._exported is None:
-            self._exported = self._manifold(self.config.manifold_size)
         return TexturePipeline(
-            unet=model, scheduler=self.scheduler, template=self.template, manifold=self._exported
+            unet=model, scheduler=self.scheduler, template=self.template, manifold=self.manifold
         )
 
     def export(self, model: Any, folder: Path) -> None:
@@ -224,51 +257,8 @@ class TextureTask(Task):
         ]
         return torch.cat(drawn).cpu()
 
-    def _manifold(self, size: int, most: int | None = None) -> TextureManifold:
-        """Linear model of the training set, with components of size x size texels, from at most so many textures."""
-        image = self._textures(self.config.textures).image
-        chosen = np.array(image[:: max(1, len(image) // most)] if most else image)
-        count, side = min(self.config.components, len(chosen) - 1), min(size, self.config.size)
-        return TextureManifold.from_textures(network_input(torch.from_numpy(chosen)), count, size=side)
-
     def _textures(self, folder: Path) -> Textures:
         data = Textures(folder)
         if data.size != self.config.size:
             raise ConfigError(f"{folder}: textures of {data.size} texels; task.size is {self.config.size}")
         return data
-
-    def _regions(self, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Hidden texels (n, 1, s, s) bool: all, those whose mirror image is seen, and the rest."""
-        hidden = (weight < _UNSEEN) & torch.from_numpy(self.layout.valid)
-        mirrored = self.layout.mirrored(weight) >= _UNSEEN
-        return {"unseen": hidden, "mirrored": hidden & mirrored, "never": hidden & ~mirrored}
-
-
-def fitted_mean(mean: torch.Tensor, known: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Stretch and shift each channel of the mean texture to what is seen of textures, (n, 3, s, s).
-
-    Args:
-        mean: (3, s, s).
-        known: (n, 3, s, s).
-        weight: (n, 1, s, s) in 0..1.
-    """
-    total = weight.sum(dim=(2, 3), keepdim=True).clamp(min=1e-6)
-    x, y = ((weight * part).sum(dim=(2, 3), keepdim=True) / total for part in (mean, known))
-    spread = (weight * (mean - x).square()).sum(dim=(2, 3), keepdim=True)
-    slope = (weight * (mean - x) * (known - y)).sum(dim=(2, 3), keepdim=True) / spread.clamp(min=1e-6)
-    return slope * (mean - x) + y
-
-
-def psnr(guess: torch.Tensor, truth: torch.Tensor, inside: torch.Tensor) -> float:
-    """Mean over textures of their PSNR in dB within a region; nan where no texture has enough of it.
-
-    Args:
-        guess: (n, 3, s, s) in [-1, 1], clipped to it.
-        truth: likewise.
-        inside: (n, 1, s, s) bool.
-    """
-    count = inside.sum(dim=(1, 2, 3))
-    squared = (guess.clamp(-1, 1) - truth).square().mean(dim=1, keepdim=True) / 4
-    error = (squared * inside).sum(dim=(1, 2, 3)) / count.clamp(min=1)
-    chosen = error[count >= _FEWEST]
-    return float(-10 * chosen.clamp(min=1e-10).log10().mean()) if len(chosen) else float("nan")
