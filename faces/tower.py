@@ -16,6 +16,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from weights import quantized
+
 _CONFIG, _WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 
 
@@ -97,18 +99,19 @@ class FaceTower(TowerLayers, nn.Module):
 
     @classmethod
     def load(cls, folder: str | Path) -> FaceTower:
-        """Read a saved `FaceEncoder`, in fp32 and evaluation mode.
+        """Read a saved `FaceEncoder`, packed (`weights.quantized`) or not, in fp32 and evaluation mode.
 
         Raises:
             FileNotFoundError: config or weights are missing.
         """
         source = Path(folder)
-        for name in (_CONFIG, _WEIGHTS):
+        weights = quantized.FILE if (source / quantized.FILE).is_file() else _WEIGHTS
+        for name in (_CONFIG, weights):
             if not (source / name).is_file():
                 raise FileNotFoundError(f"{source / name}: missing; expected a saved FaceEncoder")
         config = json.loads((source / _CONFIG).read_text(encoding="utf-8"))
         tower = cls(**{name: value for name, value in config.items() if not name.startswith("_")})
-        tower.load_state_dict(load_file(source / _WEIGHTS))
+        tower.load_state_dict(quantized.unpack(load_file(source / weights)))
         return tower.float().eval()
 
 

@@ -23,12 +23,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save
 
 from faces import vocabulary
 from gen import atomic, recognition
 from gen.evaluation import shards
+from weights import quantized
 
 FILE = "identity_prior.safetensors"
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
@@ -40,6 +42,8 @@ TRAITS: dict[str, tuple[Any, ...]] = {
 }
 """What the mean depends on: axis -> values, in the order of the rows of `trait_effects`."""
 NEIGHBOUR_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+CODE_LENGTH = 128
+"""Directions that training embeddings are stored in, at most: of `mini` they hold 99.8 % of the squares."""
 _CHUNK = 1024
 
 
@@ -63,9 +67,10 @@ def fit_prior(
     Returns:
         mean (E,), trait_effects (T, E) and trait_shares (T,) with a row for each value of `TRAITS`;
         components (K, E), variances (K,) and noise () of the PPCA model of what is left; all float32;
-        training_embeddings (N, C) float16, one per identity; impostor_rate and impostor_cosine (see
+        training_codes (N, R) int8 and training_directions (R, C) float16, R at most `CODE_LENGTH`, whose
+        product is an embedding per identity, up to rounding and length; impostor_rate and impostor_cosine (see
         `RATES`); neighbour_level and neighbour_cosine: quantiles of the cosine of an identity to its nearest
-        other one.
+        other one, by exact embeddings.
 
     Raises:
         ValueError: fewer than 3 identities, or embeddings that are not finite.
@@ -77,19 +82,19 @@ def fit_prior(
     shown = _averages(_indicators([{}] * len(embeddings) if looks is None else looks), identities)
     effects = np.linalg.lstsq(shown - shown.mean(0), people - mean, rcond=None)[0]
     rest = people - mean - (shown - shown.mean(0)) @ effects
-    values, vectors = np.linalg.eigh(np.cov(rest.T, bias=True))
-    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
-    signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(width)])
+    values, directions = _principal(np.cov(rest.T, bias=True))
     seen = people if compared is None else _people(np.asarray(compared, np.float64), identities)
+    codes, code_directions = _encode(seen)
     cosines, nearest = _similarities(seen.astype(np.float32))
     return {
         "mean": mean.astype(np.float32),
         "trait_effects": effects.astype(np.float32),
         "trait_shares": shown.mean(0).astype(np.float32),
-        "components": np.ascontiguousarray((vectors * signs).T[:kept], np.float32),
+        "components": np.ascontiguousarray(directions[:kept], np.float32),
         "variances": values[:kept].astype(np.float32),
         "noise": np.array(values[kept:].mean(), np.float32),
-        "training_embeddings": seen.astype(np.float16),
+        "training_codes": codes,
+        "training_directions": code_directions,
         "impostor_rate": np.array(RATES, np.float32),
         "impostor_cosine": cosines,
         "neighbour_level": np.array(NEIGHBOUR_LEVELS, np.float32),
@@ -108,6 +113,7 @@ class IdentityPrior:
     variances: np.ndarray
     noise: np.ndarray
     training_embeddings: np.ndarray
+    """(N, C) float32 of length 1."""
     impostor_rate: np.ndarray
     impostor_cosine: np.ndarray
     neighbour_level: np.ndarray
@@ -131,13 +137,12 @@ class IdentityPrior:
             made_with = (file.metadata() or {}).get(recognition.FOLDER, "")
         if made_with != recognition.digest(folder):
             raise ValueError(f"{path}: made with another recognizer than the folder's; run gen.prior again")
-        missing = sorted(set(cls.__dataclass_fields__) - set(tensors))
+        plain = set(cls.__dataclass_fields__) - {"training_embeddings"}
+        missing = sorted((plain | {"training_codes", "training_directions"}) - set(tensors))
         if missing:
             raise ValueError(f"{path}: lacks {', '.join(missing)}; written by gen.prior.fit_prior?")
-        training = tensors["training_embeddings"].astype(np.float32)
-        training /= np.maximum(np.linalg.norm(training, axis=1, keepdims=True), 1e-6)
-        known = {key: tensors[key] for key in cls.__dataclass_fields__}
-        return cls(**{**known, "training_embeddings": training})
+        training = _decode(tensors["training_codes"], tensors["training_directions"])
+        return cls(training_embeddings=training, **{key: tensors[key] for key in plain})
 
     def sample(self, rng: np.random.Generator, looks: Mapping[str, Any] | None = None) -> np.ndarray:
         """Draw an identity, (E,) float32 of length 1.
@@ -200,6 +205,32 @@ def _people(embeddings: np.ndarray, identities: np.ndarray | None) -> np.ndarray
     if len(unit) < 3:
         raise ValueError(f"embeddings of {len(unit)} identities, at least 3 are needed")
     return unit
+
+
+def _principal(products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvalues (E,), largest first, and eigenvectors (E, E), a row each, of a covariance or Gram matrix."""
+    values, vectors = np.linalg.eigh(products)
+    signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(len(values))])
+    return np.maximum(values[::-1], 0), (vectors * signs).T[::-1]
+
+
+def _encode(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int8 codes (N, R) and float16 directions (R, C) of embeddings (N, C), see `_decode`.
+
+    The directions are principal ones, without centring: it is cosines that have to stay.
+    """
+    directions = _principal(people.T @ people)[1][: min(CODE_LENGTH, *people.shape)]
+    codes, scales = quantized.to_int8(torch.from_numpy(directions @ people.T))
+    # Scales relative to the largest, for a common factor says nothing and float16 is coarse near zero.
+    folded = directions * (scales / scales.max()).numpy()[:, None]
+    # safetensors writes memory as it lies.
+    return np.ascontiguousarray(codes.numpy().T), np.ascontiguousarray(folded, np.float16)
+
+
+def _decode(codes: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Embeddings (N, C) float32 of length 1."""
+    embeddings = codes.astype(np.float32) @ directions.astype(np.float32)
+    return embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-6)
 
 
 def _similarities(people: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

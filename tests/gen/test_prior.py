@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
-from gen.prior import FILE, RATES, IdentityPrior, fit_prior
+from gen.prior import CODE_LENGTH, FILE, RATES, IdentityPrior, fit_prior
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +49,38 @@ def test_rates_are_those_of_pairs_of_different_people(people, prior):
     assert prior.cosine_at(1e-3) > prior.cosine_at(3e-3) > prior.cosine_at(1e-2)
 
 
-def test_pictures_of_one_identity_count_once(people):
+def test_pictures_of_one_identity_count_once(people, tmp_path):
     names = np.repeat(np.arange(300), 2)
-    tensors = fit_prior(people, names)
-    assert tensors["training_embeddings"].shape == (300, 32)
+    save_file(fit_prior(people, names), tmp_path / FILE)
+    known = IdentityPrior.load(tmp_path).training_embeddings
+    assert known.shape == (300, 32)
     first = people[0] + people[1]
-    assert np.allclose(tensors["training_embeddings"][0], first / np.linalg.norm(first), atol=1e-3)
+    assert np.allclose(known[0], first / np.linalg.norm(first), atol=5e-3)
+
+
+def test_training_identities_are_stored_in_a_quarter_and_found_at_the_same_cosines(tmp_path):
+    rng = np.random.default_rng(5)
+    # A spectrum like that of a recognizer, and a mean that is not 0.
+    vectors = (0.3 + rng.standard_normal((900, 256))) * np.exp(-np.arange(256) / 24)
+    vectors = vectors @ np.linalg.qr(rng.standard_normal((256, 256)))[0]
+    people, queries = np.split(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), [600])
+    save_file(fit_prior(people), tmp_path / FILE)
+    prior, stored = IdentityPrior.load(tmp_path), load_file(tmp_path / FILE)
+    assert (stored["training_codes"].dtype, stored["training_codes"].shape) == (np.int8, (600, CODE_LENGTH))
+    assert stored["training_directions"].dtype == np.float16
+    assert stored["training_directions"].shape == (CODE_LENGTH, 256)
+    assert np.abs(stored["training_codes"]).max(0).tolist() == [127] * CODE_LENGTH
+    assert np.allclose(np.linalg.norm(prior.training_embeddings, axis=1), 1, atol=1e-5)
+    assert np.abs(queries @ (prior.training_embeddings - people).T).max() < 0.01
+    exact = (queries @ people.T).max(1)
+    assert np.abs(prior.nearest_training(queries) - exact).max() < 5e-3
+    assert np.abs(prior.nearest_training(people) - 1).max() < 5e-3
+
+
+def test_few_identities_are_stored_with_no_more_directions_than_they_are(people, tmp_path):
+    save_file(fit_prior(people[:5], components=2), tmp_path / FILE)
+    assert load_file(tmp_path / FILE)["training_codes"].shape == (5, 5)
+    assert np.allclose(IdentityPrior.load(tmp_path).training_embeddings, people[:5], atol=5e-3)
 
 
 def test_who_is_drawn_agrees_with_the_looks_asked_for(people, tmp_path):
@@ -92,4 +118,9 @@ def test_too_few_people_and_missing_files_are_refused(tmp_path, people):
         IdentityPrior.load(tmp_path)
     save_file({"mean": np.zeros(3, np.float32)}, tmp_path / FILE)
     with pytest.raises(ValueError, match="lacks components"):
+        IdentityPrior.load(tmp_path)
+    tensors = fit_prior(people)
+    del tensors["training_codes"]
+    save_file(tensors, tmp_path / FILE)
+    with pytest.raises(ValueError, match="lacks training_codes;"):
         IdentityPrior.load(tmp_path)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessorPil
 
+from faces.tower import FaceTower
 from gen import recognition
 from gen.portraits import Studio
 from gen.prior import FILE, IdentityPrior, fit_prior
 from pipelines.portrait.encoder import FaceEncoder
+from weights import quantized
 
 SIDE = 32
 
@@ -52,6 +55,59 @@ def test_embeddings_are_the_recognizers_and_of_length_one(model, frames):
     assert not np.allclose(vectors, recognition.embed(encoder(2), extractor(), frames), atol=0.1)
 
 
+def test_a_packed_recognizer_embeds_as_the_exact_one(model, frames, tmp_path, monkeypatch):
+    out = tmp_path / "packed" / recognition.FOLDER
+    monkeypatch.setattr("sys.argv", ["gen.recognition", str(model / recognition.FOLDER), str(out)])
+    recognition.main()
+    assert sorted(path.name for path in out.iterdir()) == ["config.json", quantized.FILE]
+    loaded = recognition.load(out.parent)
+    assert loaded is not None and not loaded.training
+    assert {tensor.dtype for tensor in loaded.parameters()} == {torch.float32}
+    vectors, exact = (recognition.embed(network, extractor(), frames) for network in (loaded, encoder(1)))
+    assert (vectors * exact).sum(axis=1).min() > 0.999
+    assert not np.array_equal(vectors, exact)
+    assert not np.allclose(vectors, recognition.embed(encoder(2), extractor(), frames), atol=0.1)
+
+
+def test_a_packed_recognizer_takes_the_place_of_an_exact_one(model, tmp_path):
+    before = recognition.digest(model)
+    encoder(2).save_pretrained(tmp_path / "other")
+    recognition.pack(tmp_path / "other", model / recognition.FOLDER)
+    assert recognition.digest(model) not in ("", before)
+    assert not list((model / recognition.FOLDER).glob("diffusion*"))
+    with pytest.raises(ValueError, match="into another folder"):
+        recognition.pack(tmp_path / "other", tmp_path / "other")
+    assert FaceEncoder.from_pretrained(tmp_path / "other").config["projection_dim"] == 8
+
+
+def test_weights_are_off_by_half_a_step_of_their_row_at_most():
+    rng = torch.Generator().manual_seed(0)
+    rows = torch.randn(64, 8, 3, 3, generator=rng) * torch.logspace(-4, 2, 64)[:, None, None, None]
+    rows[5] = 0
+    state = {"rows.weight": rows.half(), "bias": rows[0].half(), "count": torch.tensor(3)}
+    packed = quantized.pack(state)
+    assert packed["rows.weight"].dtype == torch.int8 and packed["rows.weight"].shape == rows.shape
+    assert packed["rows.weight.scale"].shape == (64,)
+    whole = quantized.unpack(packed)
+    assert whole.keys() == state.keys()
+    assert whole["bias"] is state["bias"] and whole["count"] is state["count"]
+    error = (whole["rows.weight"] - state["rows.weight"].float()).abs().flatten(1).amax(dim=1)
+    largest = state["rows.weight"].float().abs().flatten(1).amax(dim=1)
+    assert (error <= 0.501 * largest / 127).all()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in quantized.unpack(state).items())
+
+
+def test_small_tensors_and_vectors_stay_exact(model, tmp_path):
+    out = tmp_path / "packed"
+    recognition.pack(model / recognition.FOLDER, out)
+    packed, exact = load_file(out / quantized.FILE), encoder(1).state_dict()
+    coded = {name for name, tensor in packed.items() if tensor.dtype == torch.int8}
+    assert coded == {
+        name for name, tensor in exact.items() if tensor.ndim > 1 and tensor.numel() >= quantized.SMALLEST
+    }
+    assert coded and all(torch.equal(packed[name], exact[name]) for name in exact.keys() - coded)
+
+
 def test_a_portrait_and_its_mirror_image_compare_as_one(frames):
     vectors = recognition.compare(encoder(1), extractor(), frames)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -88,3 +144,15 @@ def test_a_prior_that_another_recognizer_made_is_refused(model):
     prior = IdentityPrior.load(model)
     assert prior.training_embeddings.shape == (20, 6)
     assert prior.sample(np.random.default_rng(1)).shape == (8,)
+
+
+def test_the_analyzer_reads_a_packed_recognizer_too(model, tmp_path):
+    packed = tmp_path / "packed"
+    recognition.pack(model / recognition.FOLDER, packed)
+    whole, small = FaceTower.load(model / recognition.FOLDER), FaceTower.load(packed)
+    state = small.state_dict()
+    assert any(not torch.equal(value, state[name]) for name, value in whole.state_dict().items())
+    scale = max(float(value.abs().max()) for value in whole.state_dict().values())
+    assert all(
+        torch.allclose(value, state[name], atol=scale / 100) for name, value in whole.state_dict().items()
+    )
