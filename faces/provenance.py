@@ -1,7 +1,8 @@
 """Say in the file itself that a picture is synthetic, and what made it.
 
-The record travels as an XMP packet (PNG iTXt, JPEG APP1, WebP XMP) with the IPTC digital source type that
-other programs read, and with Mien's own record beside it. There is no way to save a picture without one.
+The record travels as an XMP packet (PNG iTXt, JPEG APP1, WebP XMP, GIF application extension) with the IPTC digital
+source type that other programs read, and with Mien's own record beside it. There is no way to save a picture without
+one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +23,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from faces import gif
+
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+ANIMATED = {".webp": "WEBP", ".gif": "GIF"}
+"""Of pictures that move. A GIF's 256 colours are too few for any other."""
 
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -33,6 +39,8 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <mien:Record>{record}</mien:Record>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="w"?>"""
+_THINNED = 3
+"""Of so many rows and columns one counts when the colours of a GIF are chosen; all of them take seconds."""
 _RECORD = re.compile(r"<mien:Record>(.*?)</mien:Record>", re.DOTALL)
 _MAX_PACKET = 65_000
 """An XMP packet in a JPEG has to fit one segment of 64 KiB."""
@@ -124,6 +132,53 @@ def save_image(
     return write_whole(path, data)
 
 
+def save_animation(
+    frames: Sequence[Image.Image | np.ndarray],
+    path: str | os.PathLike[str],
+    provenance: Provenance,
+    *,
+    seconds: float = 0.1,
+    quality: int = 90,
+) -> Path:
+    """Write pictures that are shown one after the other, over and over, as one file with their record.
+
+    Args:
+        frames: of one size, as `save_image` takes them.
+        path: .webp or .gif, whose frames share 256 colours; the folder exists.
+        provenance: the record; there is no default.
+        seconds: how long each is shown, in hundredths.
+        quality: of WebP, 1..100.
+
+    Raises:
+        TypeError: no record is given.
+        ValueError: an unknown suffix, no frames or unusable pixels.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ANIMATED:
+        raise ValueError(f"{path}: unknown suffix '{path.suffix}', permitted: {', '.join(ANIMATED)}")
+    if not len(frames):
+        raise ValueError(f"{path}: no frames to write")
+    packet, buffer = _packet(provenance), io.BytesIO()
+    pictures = [_bare(frame).convert("RGB") for frame in frames]
+    timing: dict[str, Any] = {"save_all": True, "duration": round(seconds * 100) * 10, "loop": 0}
+    if ANIMATED[path.suffix.lower()] == "GIF":
+        pictures = _reduced(pictures)
+        pictures[0].save(buffer, "GIF", append_images=pictures[1:], optimize=False, **timing)
+        data = gif.put_packet(buffer.getvalue(), packet)
+    else:
+        pictures[0].save(buffer, "WEBP", append_images=pictures[1:], quality=quality, xmp=packet, **timing)
+        data = buffer.getvalue()
+    read(data)
+    return write_whole(path, data)
+
+
+def _reduced(pictures: list[Image.Image]) -> list[Image.Image]:
+    """Pictures in the 256 colours that suit all of them; a table for each would make colours flicker."""
+    together = np.concatenate([np.asarray(picture)[::_THINNED, ::_THINNED] for picture in pictures])
+    table = Image.fromarray(together).quantize(256, kmeans=1)
+    return [picture.quantize(palette=table, dither=Image.Dither.NONE) for picture in pictures]
+
+
 def write_whole(path: Path, data: bytes) -> Path:
     """Write a file under a temporary name and rename it, so that it is there whole or not at all."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -150,6 +205,8 @@ def read(source: str | os.PathLike[str] | bytes) -> Provenance:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
+            if image.format == "GIF":  # Pillow passes over it
+                packet = gif.packet_of(source if isinstance(source, bytes) else Path(source).read_bytes())
     except (OSError, SyntaxError, ValueError) as error:
         raise ProvenanceError(f"{name}: no picture to read provenance from") from error
     text = packet.decode("utf-8", "replace") if isinstance(packet, bytes) else str(packet)
@@ -163,14 +220,9 @@ def read(source: str | os.PathLike[str] | bytes) -> Provenance:
 
 
 def _encoded(image: Image.Image | np.ndarray, provenance: Provenance, format: str, quality: int) -> bytes:
-    if not isinstance(provenance, Provenance):
-        raise TypeError(
-            f"provenance is {type(provenance).__name__}: every picture is written with a Provenance"
-        )
-    bare = _bare(image)
+    packet, bare = _packet(provenance), _bare(image)
     if format == "JPEG" and bare.mode == "RGBA":
         raise ValueError("JPEG has no transparency, save as .png or .webp")
-    packet = provenance.to_xmp()
     buffer = io.BytesIO()
     if format == "PNG":
         notes = PngInfo()
@@ -181,6 +233,14 @@ def _encoded(image: Image.Image | np.ndarray, provenance: Provenance, format: st
     else:
         bare.save(buffer, "WEBP", quality=quality, lossless=quality == 100, exact=True, xmp=packet)
     return buffer.getvalue()
+
+
+def _packet(provenance: Provenance) -> bytes:
+    if not isinstance(provenance, Provenance):
+        raise TypeError(
+            f"provenance is {type(provenance).__name__}: every picture is written with a Provenance"
+        )
+    return provenance.to_xmp()
 
 
 def _bare(image: Image.Image | np.ndarray) -> Image.Image:

@@ -17,6 +17,7 @@ from mien import progress
 from mien.errors import OneLineErrors
 from mien.generate_commands import generate
 from mien.terminal import AsJson, Device, Model, Seed, Workers, console, print_json
+from mien.texture_command import texture
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -313,6 +314,9 @@ def drag(
     else:
         for line in [made["file"], *described(made)]:
             console.print(line, soft_wrap=True, markup=False)
+
+
+app.command()(texture)
 
 
 @app.command()

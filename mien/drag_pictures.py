@@ -22,8 +22,8 @@ from faces.provenance import Provenance, save_image
 from mien.demo import REFERENCES
 from mien.drag_drawing import draw_drags, draw_flow
 from mien.gestures import EXAMPLES
-from mien.pictures import tiled
 from mien.portrait import model_name
+from mien.tiles import tiled
 from pipelines.drag.pipeline import DragOutput, DragPipeline
 
 _SEED = 7

@@ -107,6 +107,30 @@ def drags(
     _run("drags", recipe, settings, out, shards, workers, engine, overwrite, as_json, places)
 
 
+@generate.command()
+def textures(
+    out: DatasetFolder,
+    people: Annotated[int, typer.Option(min=1, help="People, each in every style.")] = 200,
+    styles: Annotated[
+        str | None,
+        typer.Option(help="Of photoreal, cartoon, painting, sculpture, fantasy, between commas; else all."),
+    ] = None,
+    seed: Seed = 0,
+    recipe: RecipeFile = None,
+    format: Format = "webdataset",
+    model: Model = "mini",
+    workers: Workers = None,
+    engine: Engine = "local",
+    shards: Shards = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw facial textures of nobody in several styles, all of one layout, with masks of what views show of them."""
+    settings = {"people": people, "seed": seed, "format": format, "model": model}
+    settings |= {} if styles is None else {"styles": styles}
+    _run("textures", recipe, settings, out, shards, workers, engine, overwrite, as_json)
+
+
 def _run(
     kind: str,
     recipe: Path | None,

@@ -19,7 +19,7 @@ from faces.provenance import Provenance, save_image
 from gen.evaluation import makeup_exam
 from gen.evaluation.makeup_exam import MakeupExam
 from mien.makeup import EXAMPLES
-from mien.pictures import tiled
+from mien.tiles import tiled
 from pipelines.makeup.modules import interpolate
 from pipelines.makeup.pipeline import MakeupPipeline
 

@@ -19,6 +19,7 @@ from faces.analysis import FaceAnalysis, FaceAnalyzer
 from faces.images import open_image
 from faces.provenance import Provenance, save_image
 from mien import demo
+from mien.tiles import tiled, write
 from pipelines.expression.pipeline import ExpressionPipeline
 from pipelines.expression.units import at_rest, typical_units
 
@@ -44,7 +45,6 @@ _COLOURS = np.array(
     np.uint8,
 )  # fmt: skip
 """Of the classes of `vocabulary.PARSING`."""
-_LABEL = 18
 
 
 def eight_expressions(pipe: ExpressionPipeline) -> np.ndarray:
@@ -84,7 +84,7 @@ def overlay(photo: np.ndarray, face: FaceAnalysis) -> np.ndarray:
     column[8:136, 8:136] = face.aligned
     column[8:136, 144:272] = _coloured(face.parsing, face.aligned)
     for line, text in enumerate(_described(face)):
-        _write(column, text, 8, 164 + 24 * line)
+        write(column, text, 8, 164 + 24 * line)
     return np.hstack([marked, column])
 
 
@@ -129,25 +129,6 @@ def _drawn(pipe: ExpressionPipeline, person: Any, seen: dict[str, Any], units: l
         output_type="np",
     )
     return list((np.asarray(output.images) * 255).round().astype(np.uint8))
-
-
-def tiled(rows: list[list[np.ndarray]], across: list[str], down: list[str] | None) -> np.ndarray:
-    """Tile pictures under their headings, with a name before each row if given."""
-    left = 64 if down else 0
-    height, width = rows[0][0].shape[:2]
-    sheet = np.full((_LABEL + height * len(rows), left + width * len(rows[0]), 3), 255, np.uint8)
-    for column, text in enumerate(across):
-        _write(sheet, text, left + width * column + 4, 13)
-    for number, row in enumerate(rows):
-        if down:
-            _write(sheet, down[number], 4, _LABEL + height * number + height // 2)
-        top = _LABEL + height * number
-        sheet[top : top + height, left:] = np.hstack(row)
-    return sheet
-
-
-def _write(sheet: np.ndarray, text: str, x: int, y: int) -> None:
-    cv2.putText(sheet, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (20, 20, 20), 1, cv2.LINE_AA)
 
 
 def _coloured(parsing: np.ndarray, frame: np.ndarray) -> np.ndarray:

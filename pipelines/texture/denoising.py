@@ -112,6 +112,7 @@ class TextureDenoisingMixin:
         shown: Shown,
         *,
         num_inference_steps: int = 16,
+        temperature: float = 0.5,
         eta: float = 0.0,
         generator: Generators = None,
         latents: torch.Tensor | None = None,
@@ -123,6 +124,8 @@ class TextureDenoisingMixin:
         Args:
             shown: of `show`.
             num_inference_steps: of the scheduler.
+            temperature: scale of the noise, 0..1: at 1 textures are as different as those of people are, at 0 the most
+                likely one comes out (low-temperature sampling: Kingma and Dhariwal 2018, section 6).
             eta: of schedulers that take it.
             generator: one, or one a texture.
             latents: the noise, the shape of `shown.known`, instead of drawing it.
@@ -133,7 +136,7 @@ class TextureDenoisingMixin:
             (n, 3, s, s) float32, about in [-1, 1].
         """
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
-        latents = self._initial_latents(tuple(shown.known.shape), generator, latents)
+        latents = temperature * self._initial_latents(tuple(shown.known.shape), generator, latents)
         kwargs = self._step_kwargs(eta, generator)
         latents = self._descend(
             latents, self.scheduler.timesteps, shown, kwargs, callback, callback_inputs, first=0
@@ -148,6 +151,7 @@ class TextureDenoisingMixin:
         *,
         strength: float = 0.3,
         num_inference_steps: int = 16,
+        temperature: float = 0.5,
         eta: float = 0.0,
         generator: Generators = None,
         callback: Callback = None,
@@ -160,6 +164,7 @@ class TextureDenoisingMixin:
             shown: of `show`.
             strength: share of the steps that is done, 0..1; below one step the texture is returned as it is.
             num_inference_steps: of the scheduler, for a strength of 1.
+            temperature: scale of the noise, as of `complete`.
             eta: of schedulers that take it.
             generator: one, or one a texture.
             callback: as `callback_on_step_end` of the call; its steps go on from those of `complete`.
@@ -179,7 +184,7 @@ class TextureDenoisingMixin:
         rest = (texture.to(self._execution_device) - shown.base) / self.manifold.unit
         clean = fold(rest, FOLD).to(self.unet.dtype)
         noise = randn_tensor(clean.shape, generator=generator, device=clean.device, dtype=clean.dtype)
-        latents = self.scheduler.add_noise(clean, noise, times[:1].repeat(len(clean)))
+        latents = self.scheduler.add_noise(clean, temperature * noise, times[:1].repeat(len(clean)))
         latents = self._descend(
             latents,
             times,

@@ -87,6 +87,7 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
         mode: Mode = "keep",
         threshold: float = 0.5,
         num_inference_steps: int = 16,
+        temperature: float = 0.5,
         num_images_per_prompt: int = 1,
         use_manifold: bool = True,
         strength: float = 0.3,
@@ -115,6 +116,7 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
             threshold: visibility from which on a texel is seen, above 0. Those below it are generated anew, after
                 what is visible of them.
             num_inference_steps: of the scheduler.
+            temperature: scale of the noise, 0..1: the higher, the more may be invented where nothing is seen.
             num_images_per_prompt: textures for each input.
             use_manifold: bring completed textures onto the manifold.
             strength: of the refinement, 0..1; 0 leaves it out.
@@ -143,7 +145,9 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
         if isinstance(callback_on_step_end, PipelineCallback | MultiPipelineCallbacks):
             callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
         self._check_call(output_type, callback_on_step_end_tensor_inputs)
-        self._check_options(image, texture, mode, threshold, strength, num_images_per_prompt, style)
+        self._check_options(
+            image, texture, mode, threshold, (strength, temperature), num_images_per_prompt, style
+        )
         self._interrupt = False
         steps = {
             "num_inference_steps": num_inference_steps,
@@ -177,14 +181,14 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
         if repaint:
             textures = self.repaint(shown, latents=latents, **steps)
         else:
-            textures = self.complete(shown, latents=latents, eta=eta, **steps)
+            textures = self.complete(shown, latents=latents, temperature=temperature, eta=eta, **steps)
 
         # 4. Bring them onto the manifold.
         if use_manifold:
             textures = self.project(textures, known, weight)
 
         # 5. Refine them.
-        textures = self.refine(textures, shown, strength=strength, eta=eta, **steps)
+        textures = self.refine(textures, shown, strength=strength, temperature=temperature, eta=eta, **steps)
 
         # 6. Put back what is seen.
         generated = (textures.float() / 2 + 0.5).clamp(0, 1).movedim(1, -1).cpu().numpy()
@@ -289,7 +293,14 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
         super()._check_call(output_type, callback_inputs)
 
     def _check_options(
-        self, image: Any, texture: Any, mode: str, threshold: float, strength: float, copies: int, style: str
+        self,
+        image: Any,
+        texture: Any,
+        mode: str,
+        threshold: float,
+        shares: tuple[float, float],
+        copies: int,
+        style: str,
     ) -> None:
         if (image is None) == (texture is None):
             raise ValueError("image or texture: expected one of both")
@@ -301,8 +312,9 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
             raise ValueError(f"style {style!r}: expected one of {', '.join(STYLES)}")
         if not 0 < threshold <= 1:
             raise ValueError(f"threshold {threshold}: expected above 0, up to 1")
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength {strength}: expected 0..1")
+        for name, share in zip(("strength", "temperature"), shares, strict=True):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} {share}: expected 0..1")
         if copies < 1:
             raise ValueError(f"num_images_per_prompt {copies}: expected 1 at least")
         if self.scheduler.config.get("prediction_type") != "sample":

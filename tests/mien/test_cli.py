@@ -13,7 +13,18 @@ import mien
 from gen.evaluation.bars import Bar
 from mien.cli import app
 
-COMMANDS = ("doctor", "demo", "heads", "train", "portrait", "makeup", "drag", "generate", "evaluate")
+COMMANDS = (
+    "doctor",
+    "demo",
+    "heads",
+    "train",
+    "portrait",
+    "makeup",
+    "drag",
+    "texture",
+    "generate",
+    "evaluate",
+)
 
 
 @pytest.fixture
@@ -54,6 +65,7 @@ def test_version(run):
         ["generate", "expressions"], ["generate", "expressions", "--out", "x", "--per-class", "0"],
         ["generate", "makeup"], ["generate", "makeup", "--out", "x", "--styles", "0"],
         ["drag"], ["drag", "x.jpg", "--steps", "0"],
+        ["texture"], ["texture", "x.jpg", "--mode", "mix"],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(run, arguments):

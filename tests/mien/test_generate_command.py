@@ -10,6 +10,7 @@ from gen.engine import Run
 from gen.sample import Step
 from mien import generate
 from mien.cli import app
+from pipelines.texture.styles import STYLES
 
 
 def invoke(*arguments):
@@ -149,6 +150,30 @@ def test_drags_without_assets_end_with_one_line(tmp_path, monkeypatch):
     assert not (tmp_path / "set").exists()
 
 
+def test_options_become_the_recipe_of_textures(engine, tmp_path):
+    result = invoke(
+        "generate", "textures", "--people", 3, "--styles", "fantasy,photoreal", "--seed", 5, "--format", "folder",
+        "--model", "x", "--workers", 2, "--shards", "0:1", "--overwrite", "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    recipe = engine["recipe"]
+    assert (recipe.kind, recipe.people, recipe.seed, recipe.format) == ("textures", 3, 5, "folder")
+    assert (recipe.styles, recipe.batch_size, recipe.model) == (("photoreal", "fantasy"), 8, "x")
+    assert (engine["out"], engine["workers"]) == (tmp_path, 2)
+    assert (engine["shard_range"], engine["overwrite"]) == ((0, 1), True)
+    assert json.loads(result.stdout)["pictures"] == 5
+
+
+def test_all_styles_of_textures_are_the_default_and_help_names_them(engine, tmp_path):
+    assert invoke("generate", "textures", "--out", tmp_path).exit_code == 0
+    recipe = engine["recipe"]
+    assert (recipe.people, recipe.styles, recipe.model) == (200, STYLES, "mini")
+    text = " ".join(invoke("generate", "textures", "--help").stdout.split())
+    assert all(style in text for style in STYLES)
+    result = invoke("generate", "textures", "--styles", "anime", "--out", tmp_path)
+    assert result.exit_code == 1 and "unknown anime, permitted: photoreal, cartoon" in result.stderr
+
+
 def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
     file = tmp_path / "recipe.yaml"
     file.write_text("recipe: expressions\nper_class: 7\n")
@@ -161,7 +186,7 @@ def test_a_file_of_another_recipe_is_refused(engine, tmp_path):
 
 def test_help_names_all_sets():
     text = invoke("generate", "--help").stdout
-    assert all(name in text for name in ("identities", "expressions", "makeup", "drags"))
+    assert all(name in text for name in ("identities", "expressions", "makeup", "drags", "textures"))
     text = invoke("generate", "expressions", "--help").stdout
     assert all(
         option in text

@@ -166,5 +166,6 @@ def test_strips_and_animations_carry_their_record(tmp_path):
     assert Image.open(strip).size == (96, 32)
     assert Image.open(moving).n_frames == 4
     assert provenance.read(strip) == provenance.read(moving) == RECORD
-    with pytest.raises(ValueError, match=r"permitted: \.webp"):
-        save_animation(pictures, tmp_path / "head.gif", RECORD)
+    assert provenance.read(save_animation(pictures, tmp_path / "head.gif", RECORD)) == RECORD
+    with pytest.raises(ValueError, match=r"permitted: \.webp, \.gif"):
+        save_animation(pictures, tmp_path / "head.mp4", RECORD)
