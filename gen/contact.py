@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from gen.record import Entry
 _PAPER = 255
 _GAP = 4
 MAX_ROWS, MAX_COLUMNS, MAX_SIDE = 16, 10, 128
-_MOTION_TILES = 3
+_MOTION_TILES, _TEXTURE_TILES = 3, 2
 _DRAG, _PIN = (225, 20, 60), (20, 90, 230)
 _SHIFT = 4
 """Fractional bits of the coordinates that OpenCV draws at."""
@@ -30,7 +31,7 @@ def of(overview: Overview) -> np.ndarray:
         if record["role"] == "after":  # it is shown as the target of another picture
             continue
         keys = rows.setdefault(record[overview.plan.recipe.sheet], [])
-        most = MAX_COLUMNS // (_MOTION_TILES if record["target_id"] else 1)
+        most = MAX_COLUMNS // _columns(record)
         if len(rows) <= MAX_ROWS and len(keys) < most:
             keys.append(record["id"])
     entries = overview.entries(key for keys in rows.values() for key in keys)
@@ -42,9 +43,16 @@ def of(overview: Overview) -> np.ndarray:
     )
 
 
+def _columns(record: Mapping[str, Any]) -> int:
+    """Tiles that a sample takes, see `tiles`."""
+    return _MOTION_TILES if record["target_id"] else _TEXTURE_TILES if record["mesh_id"] else 1
+
+
 def tiles(entry: Entry) -> list[np.ndarray]:
-    """Show a sample, (h, w, 3) uint8 each: its picture; with drags in it, true flow and target where it has them."""
+    """Show a sample, (h, w, 3) uint8 each: its picture; a texture with a head that wears it, a pair with its motion."""
     picture = decode(entry.png)
+    if entry.preview is not None:
+        return [picture, decode(entry.preview)]
     if entry.flow is None or entry.target is None:
         return [picture]
     drawn = with_drags(picture, np.array(entry.record["drags_5"]), np.array(entry.record["pins"]))

@@ -6,11 +6,11 @@ consent, age floor, and what the demographic axes do and do not mean.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from faces import vocabulary
 from gen.overview import Overview
 from gen.writers import WRITERS
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datasets import Features
 
 _LICENCES = {"CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0", "Apache-2.0": "apache-2.0"}
-_TASKS = {"drags": ["image-to-image"]}
+_TASKS = {"drags": ["image-to-image"], "textures": ["unconditional-image-generation", "image-to-image"]}
 """Of recipes that are not for the tasks below."""
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
@@ -37,7 +37,7 @@ def markdown(overview: Overview) -> str:
     sections = [
         f"---\n{yaml.safe_dump(_front_matter(overview), sort_keys=False)}---",
         f"# {recipe.title().capitalize()}",
-        f"{len(overview.records)} synthetic face images of {overview.identities} synthetic identities, "
+        f"{len(overview.records)} synthetic {overview.origin.pictures} of {overview.identities} synthetic identities, "
         "made by Mien. "
         "**No picture shows a real person.** Open `report.html` for pictures and plots.",
         _counts(overview),
@@ -46,14 +46,10 @@ def markdown(overview: Overview) -> str:
         _process(overview),
         _consent(overview),
         _axes(overview),
-        *filter(None, [recipe.notes()]),
-        _uses(),
+        *filter(None, [recipe.notes(), _layout(overview)]),
+        _uses(overview),
         f"## Licence\n\n{recipe.licence}, for images and labels. Each row repeats it in `licence`. "
-        + (
-            "The assets that were rendered are CC0."
-            if overview.rendered
-            else "The terms of the model that made the pictures may apply as well."
-        ),
+        + overview.origin.terms,
         _OPENING,
     ]
     return "\n\n".join(sections) + "\n"
@@ -99,14 +95,9 @@ def _counts(overview: Overview) -> str:
 
 
 def _motivation(overview: Overview) -> str:
-    origin = (
-        "heads are rendered from a morphable mesh with drawn settings"
-        if overview.rendered
-        else "identities are drawn from a model of identity embeddings"
-    )
     return (
         "## Motivation\n\nMade to train and to test software on faces without anybody's likeness: "
-        f"{origin}, so no consent of a depicted person is needed or possible."
+        f"{overview.origin.motivation}, so no consent of a depicted person is needed or possible."
     )
 
 
@@ -115,15 +106,12 @@ def _composition(overview: Overview) -> str:
     for record in overview.records:
         splits[record["split"]] += 1
     shares = ", ".join(f"{name} {count}" for name, count in splits.items())
-    points = "projected points of the mesh" if overview.rendered else "measured points"
     return (
         "## Composition\n\nOne row an image. `requested_*` is what the generator was asked for, "
         "`measured_*` what was "
         "measured on the picture afterwards; they are never mixed, and the request is no proof of the "
         "result. "
-        f"`identity_id` says who is shown; `landmarks68` are {points} in pixels (x, y from the "
-        "top-left corner, "
-        f"the centre of the first pixel at 0.5). `split` keeps identities whole: {shares}. Rejected "
+        f"`identity_id` says who is shown; {overview.origin.points}`split` keeps identities whole: {shares}. Rejected "
         "attempts stand with "
         "their reasons in `rejected/`."
     )
@@ -148,15 +136,10 @@ def _process(overview: Overview) -> str:
 def _consent(overview: Overview) -> str:
     kinds = sorted({record["digital_source_type"] for record in overview.records}, reverse=True)
     source = " or ".join(f"`{kind}`" for kind in kinds or ["trainedAlgorithmicMedia"])
-    floor = (
-        f"only adults of {vocabulary.MINIMUM_AGE} or more are rendered; younger ages are refused"
-        if overview.rendered
-        else f"prompts ask for adults of {vocabulary.MINIMUM_AGE} or more only; words and ages below are refused"
-    )
     return (
         "## People, consent and age\n\n"
         "- Depicted people: none. Consent status: not applicable, no real person is shown.\n"
-        f"- Age floor: {floor}.\n"
+        f"- Age floor: {overview.origin.age_floor}.\n"
         f"- Every file says that it is synthetic (IPTC digital source type {source} in the XMP packet)."
     )
 
@@ -165,19 +148,25 @@ def _axes(overview: Overview) -> str:
     tables = []
     for name, counts in overview.axes.items():
         tables.append(_table([name, "images"], [[value, str(count)] for value, count in counts.items()]))
+    return "\n\n".join([overview.origin.axes, *tables])
+
+
+def _layout(overview: Overview) -> str:
+    """What the textures of a set have in common, and in which files it stands."""
+    found = overview.layout
+    if not found:
+        return ""
+    facts = [[f"`{name}`", f"`{json.dumps(found[name])}`"] for name in ("mesh_id", "size", "v_down")]
+    files = [[f"`{name}`", found["files"][name]] for name in sorted(found["files"])]
     return (
-        "## Demographic axes\n\nAxes such as `gender`, `skin_tone` and `age_band` are **rendered "
-        "parameters**: looks that "
-        "the generator was asked for. They are not the gender, origin or age of a person, and nothing here "
-        "infers such "
-        "things from a face. `expression` is a displayed expression, not an inner state.\n\n"
-        + "\n\n".join(tables)
+        f"## Layout\n\nAll textures have one layout, that of the mesh `{found['mesh_id']}`.\n\n"
+        f"{_table(['', 'value'], facts)}\n\n{_table(['file', 'what it holds'], files)}"
     )
 
 
-def _uses() -> str:
+def _uses(overview: Overview) -> str:
     return (
-        "## Uses\n\nFor: training and testing of generation, landmarks, parsing and verification; teaching. "
+        f"## Uses\n\nFor: training and testing of {overview.origin.uses}; teaching. "
         "Not for: recognising real people, inferring traits or emotions of people, or claims about how a "
         "system treats "
         "groups of people. Numbers measured on rendered or generated faces do not carry over to "

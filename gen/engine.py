@@ -18,7 +18,7 @@ Engine = Callable[[list[PlanItem], int, Callable[[int, int], None]], None]
 """Makes shards with a number of workers and reports the kept and rejected samples of every batch."""
 
 _OURS = (
-    "plan", "data", "rejected", "README.md", "croissant.json", "report.html", "contact.jpg",
+    "plan", "data", "rejected", "layout", "README.md", "croissant.json", "report.html", "contact.jpg",
     "duplicates.jsonl", "summary.json",
 )  # fmt: skip
 

@@ -13,12 +13,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen import anchors, checks, duplicates, shards, waterfall
+from gen import anchors, checks, duplicates, layouts, shards, waterfall
 from gen.axes import ordered
 from gen.duplicates import Duplicate
+from gen.origin import RENDERS, Origin
 from gen.plan import Plan
 from gen.record import AXES, Entry, column
 from gen.writers import WRITERS
+
+_REPEATING = ("makeup", "after", "stylised")
+"""Roles of pictures that repeat another one, and shall."""
 
 
 @dataclass(kw_only=True)
@@ -40,7 +44,7 @@ class Overview:
         def pictures() -> Iterable[tuple[str, np.ndarray]]:
             for entry in WRITERS[plan.recipe.format].read(out / "data", plan.recipe.name):
                 records.append(entry.record)
-                if entry.record["role"] not in ("makeup", "after"):  # they repeat another picture, and shall
+                if entry.record["role"] not in _REPEATING:
                     yield entry.key, decode(entry.png)
 
         found = list(duplicates.find(pictures()))
@@ -92,6 +96,16 @@ class Overview:
         return all(record["digital_source_type"] == "algorithmicMedia" for record in self.records)
 
     @property
+    def origin(self) -> Origin:
+        """Where the pictures come from, in sentences."""
+        return RENDERS if self.records and self.rendered else self.plan.recipe.origin
+
+    @cached_property
+    def layout(self) -> dict[str, Any]:
+        """What the textures of the set have in common, see `gen.layouts`; empty where there are none."""
+        return layouts.read(self.out)
+
+    @property
     def settings(self) -> dict[str, Any]:
         """The recipe as it is shown: models by their names, not by places on the machine that made the set."""
         settings = self.plan.recipe.settings()
@@ -107,9 +121,12 @@ class Overview:
         """Planned samples that no attempt could fill."""
         return len(self.plan.rows) - len(self.records)
 
-    def measured(self, name: str) -> np.ndarray:
-        """All values of a measurement that exist."""
-        values = [record[f"measured_{name}"] for record in self.records]
+    def measured(self, name: str, *, once: bool = False) -> np.ndarray:
+        """All values of a measurement that exist; `once` of each identity, where its pictures share it."""
+        records = (
+            {record["identity_id"]: record for record in self.records}.values() if once else self.records
+        )
+        values = [record[f"measured_{name}"] for record in records]
         return np.array([value for value in values if value is not None], np.float64)
 
     def nearest_identities(self, count: int) -> list[tuple[anchors.Anchor, anchors.Anchor, float]]:
@@ -150,6 +167,7 @@ class Overview:
             "waterfall": [{"check": name, "in": count, "out": lost} for name, count, lost in self.funnel],
             "duplicates": dict(collections.Counter(row.kind for row in self.duplicates)),
             "cells": {table.name: table.rows() for table in self.cells}, "labels": self.labels,
+            **({"layout": self.layout} if self.layout else {}),
         }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class PlanRow:
     """Intensity asked for of each of `vocabulary.UNIT_COLUMNS`; empty where nothing was asked of them."""
     attempt: int = 0
     role: str = "image"
-    """What the picture is to the others of its identity: "bare" or "makeup" where they are pairs."""
+    """What the picture is to the others of its identity: "bare" or "makeup" where they are pairs, and so on."""
 
     def __post_init__(self) -> None:
         if not self.id or not all(letter.isalnum() or letter in "_-" for letter in self.id):

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gen import checks, models
+from gen.origin import PORTRAITS, Origin
 from gen.plan import PlanRow
 from gen.sample import Maker, Progress
 
@@ -34,6 +35,8 @@ class Recipe(BaseModel, ABC):
     """The checks that its samples go through."""
     sheet: ClassVar[str] = "identity_id"
     """The column whose values are the rows of a contact sheet."""
+    origin: ClassVar[Origin] = PORTRAITS
+    """Where pictures come from that a model made."""
     places: ClassVar[tuple[str, ...]] = ("model",)
     """Settings that only say where a model is: its files stand for it."""
 

@@ -15,7 +15,7 @@ from faces.makeup import LAYERS
 from gen.plan import PlanItem
 from gen.sample import Sample
 
-VERSION = "4"
+VERSION = "5"
 """Of the schema below; stands in every row."""
 
 AXES: dict[str, pa.DataType] = {
@@ -33,7 +33,8 @@ MEASURED: dict[str, pa.DataType] = {
         ("face_score", "face_size", "contrast", "sharpness", "yaw_deg", "roll_deg", "mouth_open", "eyes_open",
          "id_sim_to_ref", "id_sim_to_other", "valence", "arousal", "age_years", "quality", "open_set",
          "makeup", "landmark_drift", "outside_difference", "inside_difference",
-         "longest_motion", "moving_share", "co_visible_share"),
+         "longest_motion", "moving_share", "co_visible_share", "clipped_share", "asymmetry", "nearest_texture",
+         "visible_share"),
         pa.float64(),
     ),
     "landmarks_seen": pa.int64(), "landmarks_outside": pa.int64(),
@@ -68,6 +69,11 @@ MOTION: dict[str, pa.DataType] = {
 }  # fmt: skip
 """What happens between the two pictures of a pair, and the drags that ask for it: see `gen.drags`."""
 
+TEXTURE: dict[str, pa.DataType] = {
+    "mesh_id": pa.string(), "view_yaw_deg": pa.float64(), "view_pitch_deg": pa.float64(),
+}  # fmt: skip
+"""Whose texture a picture is, and the view that shows a part of it: see `gen.textures`."""
+
 SCHEMA = pa.schema(
     [
         ("id", pa.string()), ("identity_id", pa.string()), ("variant", pa.int64()), ("split", pa.string()),
@@ -75,7 +81,7 @@ SCHEMA = pa.schema(
         ("prompt", pa.string()), ("negative_prompt", pa.string()),
         *((f"requested_{name}", kind) for name, kind in AXES.items()), ("au_requested", UNITS),
         *((f"measured_{name}", kind) for name, kind in MEASURED.items()), ("au_measured", UNITS),
-        *LABELS.items(), *MAKEUP.items(), *MOTION.items(),
+        *LABELS.items(), *MAKEUP.items(), *MOTION.items(), *TEXTURE.items(),
         ("landmarks68", pa.list_(pa.float32())), ("phash", pa.string()), ("pixels_sha256", pa.string()),
         ("sha256", pa.string()),
         ("width", pa.int64()), ("height", pa.int64()),
@@ -111,6 +117,12 @@ class Entry:
     """The PNG file of the other picture of a pair: the same bytes as `png` of the entry `target_id`."""
     target_parsing: np.ndarray | None = None
     """(h, w) uint8."""
+    visibility: np.ndarray | None = None
+    """(h, w) uint8."""
+    partial: bytes | None = None
+    """The PNG file of what is seen of a texture."""
+    preview: bytes | None = None
+    """The PNG file of a head that wears it."""
 
     @property
     def key(self) -> str:
@@ -128,9 +140,14 @@ def entry(sample: Sample, item: PlanItem, facts: dict[str, Any]) -> Entry:
     target = None
     if sample.target is not None:
         target = provenance.to_png_bytes(sample.target, _provenance({**record, "id": record["target_id"]}))
+    partial, preview = (
+        None if picture is None else provenance.to_png_bytes(picture, _provenance(record))
+        for picture in (sample.partial, sample.preview)
+    )
     return Entry(
         record=record, png=png, landmarks=sample.landmarks, parsing=sample.parsing, masks=sample.masks,
-        flow=sample.flow, target=target, target_parsing=sample.target_parsing,
+        flow=sample.flow, target=target, target_parsing=sample.target_parsing, visibility=sample.visibility,
+        partial=partial, preview=preview,
     )  # fmt: skip
 
 

@@ -62,11 +62,11 @@ def html(overview: Overview) -> str:
     lead = (
         f"Seed {recipe.seed}, model {escape(overview.settings['model'])}, licence {escape(recipe.licence)}. Requested "
         "and measured "
-        f"values are kept apart; numbers here come from {_measures(overview)}."
+        f"values are kept apart; numbers here come from {overview.origin.measures}."
     )
     sections = [
         _contact(overview), _waterfall(overview), _cells(overview), _labels(overview),
-        _similarity(overview), _motion(overview), _balance(overview),
+        _similarity(overview), _motion(overview), _skins(overview), _balance(overview),
         _obedience(overview), _neighbours(overview), _rejected(overview), _duplicates(overview),
         _settings(overview),
     ]  # fmt: skip
@@ -76,12 +76,6 @@ def html(overview: Overview) -> str:
         tiles=_tiles(overview),
         sections="\n".join(sections),
     )
-
-
-def _measures(overview: Overview) -> str:
-    if overview.rendered:
-        return "the renderer, which knows all it draws"
-    return "the pipeline's own encoder, not from an independent judge"
 
 
 def _tiles(overview: Overview) -> str:
@@ -107,6 +101,8 @@ def _contact(overview: Overview) -> str:
             "of each pair the picture with five drags (red) and pins (blue), the true flow (the hue tells its "
             "direction, right is red; the saturation its length) and the target,"
         )
+    if overview.layout:
+        one, first = "person", "of each style the texture, and the head that wears it,"
     image = _image(contact.jpeg(contact.of(overview)), "contact sheet", "wide")
     return _section("Pictures", f"One {one} a row: {first} in the order of the plan, unselected.", image)
 
@@ -169,6 +165,19 @@ def _motion(overview: Overview) -> str:
     found = {name: np.array(groups[name]) for name in sorted(groups)}
     text = "How far the point goes that goes farthest, as a share of the width, by what happens to the head."
     return _section("Motion", text, plots.crossing(found, "longest motion, of the width"))
+
+
+def _skins(overview: Overview) -> str:
+    text = "Of the photoreal texture of each person: how much its two sides differ in light, and how near the next is."
+    drawn = [
+        plots.histograms({"persons": values}, label, "persons", bins=24)
+        for name, label in (
+            ("asymmetry", "difference of both sides, of the range"),
+            ("nearest_texture", "difference to the nearest earlier person, of the range"),
+        )
+        if len(values := overview.measured(name, once=True))
+    ]
+    return _section("Textures", text, f'<div class="two">{"".join(drawn)}</div>') if drawn else ""
 
 
 def _balance(overview: Overview) -> str:

@@ -40,6 +40,12 @@ class Sample:
     """(h, w, 3) uint8: the same face after an edit, the other picture of a pair."""
     target_parsing: np.ndarray | None = None
     """(h, w) uint8 ids of `faces.vocabulary.PARSING`, of `target`."""
+    visibility: np.ndarray | None = None
+    """(h, w) uint8: how well a view of a head shows each texel of the image, where that is a texture; 255 is wholly."""
+    partial: np.ndarray | None = None
+    """(h, w, 3) uint8: the texture where the visibility is above 0, else black."""
+    preview: np.ndarray | None = None
+    """(p, p, 3) uint8: a head that wears the texture, from the front."""
     rejected_by: str | None = None
     """The check that turned the sample down; None for a sample that is kept."""
     reason: str = ""

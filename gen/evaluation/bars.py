@@ -23,6 +23,7 @@ TASKS = {
     "expressions": "gen.evaluation.expressions",
     "makeup": "gen.evaluation.makeup",
     "drag": "gen.evaluation.drag",
+    "texture": "gen.evaluation.texture",
 }
 """Task name -> module with a function `measure(settings) -> list[Bar]`."""
 

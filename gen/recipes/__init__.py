@@ -7,7 +7,9 @@ from gen.recipes.drags import DragsRecipe
 from gen.recipes.expressions import ExpressionsRecipe
 from gen.recipes.identities import IdentitiesRecipe
 from gen.recipes.makeup import MakeupRecipe
+from gen.recipes.textures import TexturesRecipe
 
 RECIPES: dict[str, type[Recipe]] = {
-    recipe.kind: recipe for recipe in (IdentitiesRecipe, ExpressionsRecipe, MakeupRecipe, DragsRecipe)
+    recipe.kind: recipe
+    for recipe in (IdentitiesRecipe, ExpressionsRecipe, MakeupRecipe, DragsRecipe, TexturesRecipe)
 }

@@ -13,6 +13,7 @@ from faces import captions, vocabulary
 from faces.head.motion import KINDS
 from gen import axes, balance, drags, heads, seeds
 from gen.axes import Axes
+from gen.origin import RENDERS, Origin
 from gen.plan import PlanRow
 from gen.recipe import Recipe
 
@@ -33,6 +34,7 @@ class DragsRecipe(Recipe):
     version: ClassVar[int] = 1
     stages: ClassVar[tuple[str, ...]] = tuple(drags.CASCADE)
     sheet: ClassVar[str] = "edit"
+    origin: ClassVar[Origin] = RENDERS
 
     pairs: int = Field(default=200, ge=1, le=1_000_000)
     """Heads, each before and after an edit."""

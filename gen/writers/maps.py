@@ -1,4 +1,4 @@
-"""Pictures beside the picture of a sample, as PNG files: label maps, masks, flow and the other picture of a pair."""
+"""Pictures beside the picture of a sample, as PNG files: label maps, masks, flow, the other of a pair, and so on."""
 
 from __future__ import annotations
 
@@ -56,6 +56,9 @@ MAPS: dict[str, Map] = {
     "flow": Map(encode=_flow_png, decode=_flow_array, is_picture=False),
     "target": Map(encode=bytes, decode=bytes),
     "target_parsing": Map(encode=_labels_png, decode=_labels_array),
+    "visibility": Map(encode=_labels_png, decode=_labels_array),
+    "partial": Map(encode=bytes, decode=bytes),
+    "preview": Map(encode=bytes, decode=bytes),
 }
 """By the names of the fields, which are those of members, folders and columns too."""
 
