@@ -9,6 +9,7 @@ CONTENTS = {
     "mini": "the portrait pipeline, in diffusers layout",
     "makeup": "the makeup pipeline, in diffusers layout",
     "drag": "the drag pipeline, in diffusers layout",
+    "texture": "the texture pipeline, in diffusers layout",
     "perception": "reads faces for FaceAnalyzer: landmarks, parsing, action units, expression and more",
 }
 """Name -> what it is for; every other folder below weights/ is found as well."""

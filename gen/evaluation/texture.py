@@ -23,7 +23,7 @@ from gen.evaluation.intervals import mean_interval
 from gen.evaluation.judge import Judge, require_independent
 from gen.evaluation.texture_exam import TextureExam
 from gen.evaluation.texture_guesses import guesses
-from gen.evaluation.texture_measures import MODEL, Regions
+from gen.evaluation.texture_measures import MODEL, Regions, line
 from gen.seeds import noise_generator, sample_seed
 from gen.worker import cpu_threads
 from pipelines.texture import fitting
@@ -36,12 +36,12 @@ from pipelines.texture.unwrapping import unwrap
 SEED = 20261201
 """Of the noise."""
 SECONDS = 6.0
-QUICK = 16
+QUICK = 12
 """Heads of a quick run."""
 _SEEN = 0.5
 """Weight from which on the pipeline keeps a texel."""
-_MEAN_OF = 8
-"""Samples of which the mean is measured too."""
+_MEAN_OF, _SAMPLED = 8, 12
+"""Samples of which the mean is measured too, and heads that they are drawn for."""
 _BATCH = 12
 _FITTED = 60
 """Held-out renders that heads are fitted to."""
@@ -94,8 +94,6 @@ def measure_textures(pipe: Any, judge: Judge, exam: TextureExam, settings: Setti
     own = complete(pipe, read.known, read.weight, settings, "completion")
     origins = np.stack([texel_origins(one, pipe.layout, _SEEN) for one in read.weight[:, 0].numpy()])
     others = np.roll(np.arange(len(exam)), len(exam) // 2)
-    strange = complete(pipe, read.known[others], read.weight[others], settings, "other subjects")
-    # Where a head is hidden, what another head's texels would have made of it: masks are those of the head itself.
     shuffled = complete(pipe, *_borrowed(read, others), settings, "another subject's texels")
     made = {MODEL: own} | guesses(read.known, read.weight, pipe.manifold.cpu(), pipe.layout)
     pipe.manifold.to(pipe.device)
@@ -103,7 +101,7 @@ def measure_textures(pipe: Any, judge: Judge, exam: TextureExam, settings: Setti
     pictures, true = (_pictures(one) for one in (own, truth))
     pasted = np.where(seen[..., None], pictures, _pictures(made["mean"]))
     bars = [
-        *texture_measures.gain_bars(made, strange, where, exam),
+        *texture_measures.gain_bars(made, shuffled, where, exam),
         kept_bar(pictures, read, seen),
         texture_measures.seam_bar(pictures, pasted, true, seen, pipe.layout),
         texture_measures.wrong_subject_bar(own, shuffled, where),
@@ -186,30 +184,34 @@ def kept_bar(pictures: np.ndarray, read: Read, seen: np.ndarray) -> Bar:
 
 
 def sample_lines(pipe: Any, read: Read, where: Regions, settings: Settings) -> list[Bar]:
-    """What samples have in common and how they differ, and what RePaint makes of the same model; without a limit."""
+    """What samples of some heads have in common and how they differ, and what RePaint makes of the same model.
+
+    Lines without a limit; RePaint takes long and is left out of quick runs.
+    """
+    few = slice(None, None, max(1, len(read.known) // _SAMPLED))
+    known, weight, never = read.known[few], read.weight[few], where.inside["never"][few]
     count = 2 if settings.quick else _MEAN_OF
     drawn = torch.stack(
         [
-            complete(pipe, read.known, read.weight, settings, f"sample {draw + 1} of {count}", draw=draw + 1)
-            for draw in range(count)
+            complete(pipe, known, weight, settings, f"sample {draw} of {count}", draw=draw, temperature=1.0)
+            for draw in range(1, count + 1)
         ]
     )
-    never = where.inside["never"]
-    spread = (drawn.std(dim=0).mean(dim=1, keepdim=True) / 2 * never).sum(dim=(1, 2, 3)) / never.sum(
-        dim=(1, 2, 3)
-    ).clamp(min=1)
-    few = slice(0, 6 if settings.quick else 12)
-    repainted = complete(
-        pipe, read.known[few], read.weight[few], settings, "RePaint", repaint=True, num_inference_steps=20
-    )
-    values = {
-        f"PSNR of never-seen texels, mean of {count} samples, dB": where.psnr(drawn.mean(dim=0), "never"),
-        "deviation of never-seen texels between samples, of 255": spread.numpy() * 255,
-        "PSNR of never-seen texels, RePaint over the unconditional model, dB": region_psnr(
-            repainted, where.truth[few], never[few]
-        ).numpy(),
+    deviation = drawn.std(dim=0).mean(dim=1, keepdim=True) / 2 * 255
+    spread = (deviation * never).sum(dim=(1, 2, 3)) / never.sum(dim=(1, 2, 3)).clamp(min=1)
+    compared = {
+        "one sample of temperature 1": drawn[0],
+        f"mean of {count} samples of temperature 1": drawn.mean(dim=0),
     }
-    return [texture_measures.line(name, value) for name, value in values.items()]
+    if not settings.quick:
+        compared["RePaint over the unconditional model"] = complete(
+            pipe, known, weight, settings, "RePaint", repaint=True, num_inference_steps=20
+        )
+    lines = [
+        line(f"PSNR of never-seen texels, {title}, dB", region_psnr(one, where.truth[few], never).numpy())
+        for title, one in compared.items()
+    ]
+    return [*lines, line("deviation of never-seen texels between these samples, of 255", spread.numpy())]
 
 
 def lit_lines(pipe: Any, exam: TextureExam, truth: torch.Tensor, settings: Settings) -> list[Bar]:
@@ -222,12 +224,8 @@ def lit_lines(pipe: Any, exam: TextureExam, truth: torch.Tensor, settings: Setti
     lines = []
     for title, one in (("light left", plain), ("light taken off", bare)):
         lines += [
-            texture_measures.line(
-                f"lit pictures, {title}: PSNR of seen texels, dB", region_psnr(one, truth, seen).numpy()
-            ),
-            texture_measures.line(
-                f"lit pictures, {title}: PSNR of hidden texels, dB", where.psnr(one, "unseen")
-            ),
+            line(f"lit pictures, {title}: PSNR of seen texels, dB", region_psnr(one, truth, seen).numpy()),
+            line(f"lit pictures, {title}: PSNR of hidden texels, dB", where.psnr(one, "unseen")),
         ]
     return lines
 

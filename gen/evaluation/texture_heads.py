@@ -81,13 +81,15 @@ class ExamPainter:
         shown = shown[shown[:, 1] > points[:, 1].min() - _BELOW_CHIN]
         camera = HeadCamera.portrait(shown, SIZE, yaw=yaw, pitch=pitch, distance=rng.uniform(9, 20))
         light = rng.normal([0, 0.3, 0.9], [0.9, 0.4, 0.2])
-        pictures = [self._render(vertices, texture, camera, light=given).picture for given in (None, light)]
+        plain, lit = (self._render(vertices, texture, camera, light=given) for given in (None, light))
         row = {
             "yaw": yaw, "pitch": pitch, "landmarks": camera.project(points)[0].astype(np.float32).ravel().tolist(),
             "identity_id": labels["identity_id"],
         }  # fmt: skip
-        plain, lit = (np.rint(one.clip(0, 1) * 255).astype(np.uint8) for one in pictures)
-        return _Drawn(texture, plain, lit, self._parsing(vertices, camera), row)
+        pictures = (
+            np.rint(one.clip(0, 1) * 255).astype(np.uint8) for one in (plain.picture, _exposed(lit, plain))
+        )
+        return _Drawn(texture, *pictures, self._parsing(vertices, camera), row)
 
     def _moved(self, spec: HeadSpec, rng: np.random.Generator) -> HeadSpec:
         """The person with a weak expression: the textures are those of heads at rest."""
@@ -112,6 +114,13 @@ class ExamPainter:
         eyes = (found >= 0) & self._chart.is_eye[found]
         parsing[eyes] = vocabulary.PARSING.index("l_eye")
         return parsing
+
+
+def _exposed(lit: Rendering, plain: Rendering) -> np.ndarray:
+    """A picture as a camera exposes it: the head as bright on the whole as it is without light."""
+    share = lit.mask[..., None]
+    bright, meant = ((one.picture * share).sum() for one in (lit, plain))
+    return lit.picture * (1 - share) + lit.picture * share * (meant / bright)
 
 
 def write(folder: Path, count: int, seed: int = _SEED, makehuman: Path | None = None) -> None:

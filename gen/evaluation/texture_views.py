@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TURNS = (-30.0, 30.0)
 """Degrees of yaw that views are away from the picture."""
-SIZE = 192
+SIZE = 128
 _STEEPEST = 80.0
 _BACKGROUND = (0.5, 0.5, 0.5)
 _LIGHT = (0.2, 0.4, 1.0)

@@ -15,12 +15,14 @@ from torch.nn import functional
 
 from pipelines.texture.manifold import TextureManifold
 
-_TURNS = 4
+_TURNS = 6
+_STIFF = 500.0
+"""Prior of the manifold while light is looked for: a looser one takes shading for colour."""
 _COARSE = 32
 """Texels of a side at which the light is found."""
 _DARKEST = 0.15
 """Least shading that is divided by."""
-_HELD = (1.0, 0.02, 0.02, 0.02, 0.1, 0.1, 0.1, 0.1, 0.1)
+_HELD = (1.0, *(0.001,) * 3, *(0.004,) * 5)
 """How much coefficients are held at those of white light from everywhere, beside what is seen: the first strongly, as
 nothing tells dim light from dark skin."""
 
@@ -69,7 +71,7 @@ def delight(
     shading = torch.ones_like(seen)
     for _ in range(_TURNS):
         bare = (seen / shading * 2 - 1).clamp(-1, 1)
-        albedo = manifold.decode(manifold.fit(bare, weight), size).clamp(-1, 1) / 2 + 0.5
+        albedo = manifold.decode(manifold.fit(bare, weight, prior=_STIFF), size).clamp(-1, 1) / 2 + 0.5
         light = _light(coarse, albedo, share, _coarser(basis, size))
         shading = torch.einsum("nck,nkyx->ncyx", light, basis).clamp(min=_DARKEST)
     return Delit(known=(seen / shading * 2 - 1).clamp(-1, 1), shading=shading)
