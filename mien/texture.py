@@ -36,7 +36,7 @@ class TextureRequest:
     """The suffix tells the format; by default the photograph's name with .glb, in the current folder."""
     mode: Literal["keep", "blend"] = "keep"
     strength: float = 0.3
-    insides: tuple[str, ...] = ()
+    insides: tuple[str, ...] = ("eyes",)
     """Out of `INSIDES`: read from the photograph too."""
     repaint: bool = False
     style: str = "photoreal"

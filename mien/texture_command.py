@@ -22,8 +22,8 @@ def texture(
     ] = "keep",
     strength: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the refinement; 0 for none.")] = 0.3,
     insides: Annotated[
-        list[str] | None, typer.Option(help="Read eyes or mouth from FACE too; may be repeated.")
-    ] = None,
+        list[str], typer.Option(help="Read eyes, mouth or none from FACE too; may be repeated.")
+    ] = ["eyes"],  # noqa: B006 - typer copies it
     repaint: Annotated[
         bool, typer.Option("--repaint", help="Complete with the unconditional model, 3 times as long.")
     ] = False,
@@ -54,8 +54,9 @@ def texture(
     """Fit a head to the face in FACE, complete the texture that it shows in part, and write both."""
     from mien.texture import TextureRequest, described, make
 
+    read = () if insides == ["none"] else tuple(insides)
     request = TextureRequest(
-        face=face, out=out, mode=mode, strength=strength, insides=tuple(insides or ()), repaint=repaint, style=style,
+        face=face, out=out, mode=mode, strength=strength, insides=read, repaint=repaint, style=style,
         delight=delight, lit=lit, turntable=turntable, provenance=provenance, partial=partial, overwrite=overwrite,
         steps=steps, seed=seed, model=model, device=device,
     )  # fmt: skip

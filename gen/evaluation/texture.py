@@ -132,7 +132,16 @@ def read_pictures(pipe: Any, exam: TextureExam, pictures: np.ndarray) -> Read:
     for picture, landmarks, parsing in zip(pictures, exam.landmarks, exam.parsing, strict=True):
         found = fitting.fit(pipe.template, landmarks, picture.shape[1::-1], parsing)
         partials.append(
-            unwrap(picture, found.vertices, pipe.template, found.camera, pipe.layout, parsing, margin=1.0)
+            unwrap(
+                picture,
+                found.vertices,
+                pipe.template,
+                found.camera,
+                pipe.layout,
+                parsing,
+                insides=("eyes",),
+                margin=1.0,
+            )
         )
         meshes.append(HeadMesh.of(pipe.template, found))
         cameras.append(found.camera)

@@ -83,7 +83,7 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
         texture: Any = None,
         visibility: Any = None,
         layout: UVLayout | None = None,
-        insides: Sequence[str] = (),
+        insides: Sequence[str] = ("eyes",),
         mode: Mode = "keep",
         threshold: float = 0.5,
         num_inference_steps: int = 16,
@@ -111,7 +111,7 @@ class TexturePipeline(TextureDenoisingMixin, TextureFilesMixin, FramePipeline):
             visibility: of each texture (s, s) in 0..1, how well a texel is known; outside of the layout it means
                 nothing.
             layout: what layout the textures have, to be checked; without it only their size is.
-            insides: "eyes", "mouth": read them from photographs too. They stand open and look as they do there.
+            insides: "eyes", "mouth": read them from photographs too, as they look there; else they are generated.
             mode: "keep" leaves every seen texel bit for bit, "blend" mixes up to 3 texels at their border.
             threshold: visibility from which on a texel is seen, above 0. Those below it are generated anew, after
                 what is visible of them.

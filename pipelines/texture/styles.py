@@ -16,6 +16,19 @@ PHOTOREAL = "photoreal"
 """The style that changes nothing."""
 _REFERENCE = 128
 """Texels of a side that lengths are meant for."""
+_FROM_XYZ = np.array(
+    [
+        [3.0799327, -0.9212350, 0.0528909],
+        [-1.5371500, 1.8759901, -0.2040430],
+        [-0.5427828, 0.0452449, 1.1511515],
+    ],
+    np.float32,
+)
+"""XYZ, whose white (D65) is 1, times this is linear sRGB."""
+_KNEE = 0.8
+"""Share of the strongest chroma of sRGB from which on colours are made weaker, so that steps between them remain."""
+_HALVINGS, _MARGIN = 8, 0.001
+"""Of the search for the end of sRGB, and how far from its ends in linear values colours stay."""
 
 
 def stylise(texture: np.ndarray, style: str, seed: int = 0) -> np.ndarray:
@@ -116,5 +129,31 @@ def _lab(texture: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _rgb(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    lab = np.stack([lightness.clip(0, 100), a, b], axis=-1).astype(np.float32)
+    """(s, s, 3) uint8 sRGB of Lab, colours that it does not have made greyer, of the same lightness and hue."""
+    share = _in_gamut(lightness, a, b)
+    lab = np.stack([lightness.clip(0, 100), a * share, b * share], axis=-1).astype(np.float32)
     return np.rint(cv2.cvtColor(lab, cv2.COLOR_Lab2RGB).clip(0, 1) * 255).astype(np.uint8)
+
+
+def _in_gamut(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Share of its chroma that a colour keeps, (s, s) in 0..1: less the nearer it comes to the end of sRGB."""
+    kept = np.ones_like(lightness)
+    far = ~_exists(lightness, a / _KNEE, b / _KNEE)
+    lightness, a, b = lightness[far], a[far], b[far]
+    low, high = np.zeros_like(a), np.full_like(a, 1 / _KNEE)
+    for _ in range(_HALVINGS):
+        share = (low + high) / 2
+        inside = _exists(lightness, a * share, b * share)
+        low, high = np.where(inside, share, low), np.where(inside, high, share)
+    reach = 1 / np.maximum(low, 1e-6)  # 1 where a colour is as strong as sRGB has it
+    kept[far] = (_KNEE + (1 - _KNEE) * np.tanh((reach - _KNEE) / (1 - _KNEE))) / reach
+    return kept
+
+
+def _exists(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Whether sRGB has a colour of Lab, black and white apart, (...,) bool."""
+    height = (lightness.clip(1, 99) + 16) / 116
+    roots = np.stack([height + a / 500, height, height - b / 200], axis=-1)
+    xyz = np.where(roots > 6 / 29, roots * roots * roots, (roots - 4 / 29) * (108 / 841))
+    linear = xyz.astype(np.float32) @ _FROM_XYZ
+    return ((linear >= _MARGIN) & (linear <= 1 - _MARGIN)).all(axis=-1)
