@@ -123,6 +123,8 @@ class TextureMaker:
             texture=[np.zeros((side, side, 3), np.float32)] * len(noise),
             visibility=[np.zeros((side, side), np.float32)] * len(noise),
             num_inference_steps=self.steps,
+            temperature=1.0,
+            use_manifold=False,  # a draw from the manifold lies on it; fitted again it would come nearer to the mean
             strength=self.strength,
             generator=[seeds.noise_generator(seed) for seed in noise],
             output_type="np",

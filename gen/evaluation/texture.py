@@ -207,7 +207,7 @@ def sample_lines(pipe: Any, read: Read, where: Regions, settings: Settings) -> l
         ]
     )
     deviation = drawn.std(dim=0).mean(dim=1, keepdim=True) / 2 * 255
-    spread = (deviation * never).sum(dim=(1, 2, 3)) / never.sum(dim=(1, 2, 3)).clamp(min=1)
+    spread = (deviation * never).sum(dim=(1, 2, 3)) / never.sum(dim=(1, 2, 3))
     compared = {
         "one sample of temperature 1": drawn[0],
         f"mean of {count} samples of temperature 1": drawn.mean(dim=0),

@@ -72,8 +72,11 @@ def gain_bars(
             chosen = exam.within(low, high) & ~np.isnan(gain)
             turned = "" if high == 90 else f", yaw {low} to {high}"
             name = f"{title} texels: dB over {GUESSES[rival]}{turned}"
-            if chosen.sum() < _FEWEST:
+            if chosen.sum() < _FEWEST and high != 90:
                 # Heads that are hardly turned show both sides: there is nothing to measure, and nothing is missed.
+                continue
+            if chosen.sum() < _FEWEST:
+                found.append(not_measured(name, bar, ">=", f"fewer than {_FEWEST} heads have such texels"))
                 continue
             found.append(
                 Bar(
@@ -98,6 +101,8 @@ def psnr_lines(made: Mapping[str, torch.Tensor], where: Regions, exam: TextureEx
             values = where.psnr(guess, region)
             lines.append(line(f"PSNR of {title} texels, {titles[name]}, dB", values))
     for low, high in BINS:
+        if not exam.within(low, high).any():
+            continue
         for name in (MODEL, "fitted", "mirror", "pca"):
             values = where.psnr(made[name], "unseen")[exam.within(low, high)]
             lines.append(line(f"PSNR of hidden texels, yaw {low} to {high}, {titles[name]}, dB", values))

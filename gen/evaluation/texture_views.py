@@ -12,6 +12,7 @@ from faces import alignment
 from gen.evaluation.bars import RENDERS, Bar, Settings
 from gen.evaluation.intervals import mean_interval
 from gen.evaluation.texture_guesses import GUESSES
+from gen.evaluation.texture_measures import MODEL
 from pipelines.texture.camera import HeadCamera
 from pipelines.texture.rasterizer import render
 
@@ -43,7 +44,7 @@ def bars(
         pipe: whose template.
         judge: shares no weights with the pipeline.
         read: meshes and cameras of n heads.
-        made: (n, 3, s, s) in [-1, 1] of the pipeline ("model") and of guesses.
+        made: (n, 3, s, s) in [-1, 1] of the pipeline (`MODEL`) and of guesses.
         seen: (n, s, s) bool, texels that every guess takes from the picture.
         truth: (n, 3, s, s).
         settings: tells the progress.
@@ -51,8 +52,8 @@ def bars(
     settings.progress("views", 0.0)
     pasted = torch.from_numpy(seen)[:, None]
     textures = {
-        name: torch.where(pasted, read.known, made[name]) if name != "model" else made[name]
-        for name in ("model", *_RIVALS)
+        name: torch.where(pasted, read.known, made[name]) if name != MODEL else made[name]
+        for name in (MODEL, *_RIVALS)
     }
     true, heads = _views(pipe, read, truth)
     found = {name: _views(pipe, read, texture)[0] for name, texture in textures.items()}
@@ -70,8 +71,8 @@ def bars(
         _gain("PSNR of views 30 degrees away, dB", psnr, owner),
         _gain("identity cosine of views 30 degrees away", alike, owner),
     ]
-    for name in ("model", *_RIVALS):
-        title = "completed" if name == "model" else GUESSES[name]
+    for name in (MODEL, *_RIVALS):
+        title = "completed" if name == MODEL else GUESSES[name]
         for what, values in (("PSNR, dB", psnr[name]), ("identity cosine", alike[name])):
             lines.append(
                 Bar(
@@ -84,7 +85,7 @@ def bars(
 
 
 def _gain(what: str, found: Mapping[str, np.ndarray], owner: np.ndarray) -> Bar:
-    gain = found["model"] - found["mirror"]
+    gain = found[MODEL] - found["mirror"]
     return Bar(
         name=f"{what}: gain over the mirror image", value=float(gain.mean()), bar=0.0, direction=">=",
         n=len(np.unique(owner)), ci95=mean_interval(gain, owner), domain=RENDERS,
