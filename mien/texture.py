@@ -49,7 +49,7 @@ class TextureRequest:
     provenance: Path | None = None
     partial: Path | None = None
     overwrite: bool = False
-    steps: int = 16
+    steps: int = 8
     seed: int = 0
     model: str = "mini"
     device: str | None = None

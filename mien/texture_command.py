@@ -45,7 +45,7 @@ def texture(
         Path | None, typer.Option(help="What FACE shows of the texture, .png or .webp.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 16,
+    steps: Annotated[int, typer.Option(min=1, max=1000, help="Denoising steps.")] = 8,
     seed: Seed = 0,
     model: Model = "mini",
     device: Device = None,
