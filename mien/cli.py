@@ -343,7 +343,9 @@ def analyze(
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="perception, portrait, identities, expressions, makeup, drag.")],
+    task: Annotated[
+        str, typer.Argument(help="perception, portrait, identities, expressions, makeup, drag, texture.")
+    ],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the lines there.")

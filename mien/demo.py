@@ -1,4 +1,4 @@
-"""The job of `make demo`: portraits, edits of faces, a small dataset, measured numbers, and one page of it all."""
+"""The job of `make demo`: portraits, edits of faces, textured heads, a dataset, numbers, and one page of it all."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from mien import demo_drag, expression, makeup, progress
+from mien import demo_drag, demo_texture, expression, makeup, progress
+from mien.demo_texture import TexturedHead
 from mien.errors import errors
 
 REFERENCES = Path(__file__).parent / "data" / "references"
@@ -88,6 +89,9 @@ class Results:
     dragged: tuple[Person, ...]
     """The first people with the pictures of `mien.demo_drag.SHOWN`."""
     drag_seconds: float
+    textured: tuple[TexturedHead, ...]
+    """Some people as heads with complete textures."""
+    texture_seconds: float
     dataset: dict[str, Any]
     dataset_seconds: float
     measured: tuple[Measured, ...]
@@ -116,6 +120,8 @@ def run(settings: Demo) -> Path:
     makeup_done = time.perf_counter()
     dragged = demo_drag.drag(settings, people)
     drag_done = time.perf_counter()
+    textured = demo_texture.texture(settings, people)
+    texture_done = time.perf_counter()
     dataset = _dataset(settings)
     dataset_done = time.perf_counter()
     results = Results(
@@ -129,8 +135,10 @@ def run(settings: Demo) -> Path:
         makeup_seconds=makeup_done - expressions_done,
         dragged=dragged,
         drag_seconds=drag_done - makeup_done,
+        textured=textured,
+        texture_seconds=texture_done - drag_done,
         dataset=dataset,
-        dataset_seconds=dataset_done - drag_done,
+        dataset_seconds=dataset_done - texture_done,
         measured=(_measure("portrait", settings), _measure("identities", settings)),
         model_sha256=model_digest(settings.model),
     )

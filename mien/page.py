@@ -21,11 +21,12 @@ from mien.demo_drag import GESTURES, SHOWN
 if TYPE_CHECKING:
     from gen.evaluation.bars import Bar
     from mien.demo import Measured, Person, Results
+    from mien.demo_texture import TexturedHead
 
 _STYLE = Path(__file__).parent / "data" / "page.css"
 _TASKS = {
     "portrait": "the portrait model", "identities": "the dataset", "expressions": "expression control",
-    "perception": "face analysis", "makeup": "makeup", "drag": "drag editing",
+    "perception": "face analysis", "makeup": "makeup", "drag": "drag editing", "texture": "texture completion",
 }  # fmt: skip
 
 
@@ -42,13 +43,15 @@ def html(results: Results) -> str:
         *([_expressions(results)] if results.expressions else []),
         _makeup(results),
         _drag(results),
+        _texture(results),
         _dataset(results),
     ]
     sections += [_measured(measured) for measured in results.measured]
     sections += [_provenance(results), _further(results)]
     lead = (
-        "Portraits that keep a person, expressions, makeup, faces that follow a drag, and a labelled dataset of "
-        f"people who do not exist, all by the bundled diffusion models on {escape(_machine())}."
+        "Portraits that keep a person, expressions, makeup, faces that follow a drag, heads with complete textures, "
+        "and a labelled dataset of people who do not exist, all by the bundled diffusion models on "
+        f"{escape(_machine())}."
     )
     return _document("Mien: demo", "What Mien just made on this machine", lead, [_tiles(results), *sections])
 
@@ -170,6 +173,29 @@ def _drag(results: Results) -> str:
     return _section("Drag editing", lead, table)
 
 
+def _texture(results: Results) -> str:
+    lead = (
+        f"A head fitted to one photograph, and the texture that it shows in part completed, in "
+        f"{results.texture_seconds:.0f} s for {len(results.textured)} of them. What is seen stays bit for bit, the "
+        "rest is generated. The GLB files open in Blender, in browsers and wherever else glTF is read."
+    )
+    return _section(
+        "Heads with complete textures", lead, "".join(_textured(head) for head in results.textured)
+    )
+
+
+def _textured(head: TexturedHead) -> str:
+    side = "left" if head.yaw < 0 else "right"
+    shares = head.shares
+    text = (
+        f"{escape(head.name.capitalize())}, turned {abs(head.yaw):.0f} degrees to the {side}: of the texels "
+        f"{shares['seen']:.0%} are seen, {shares['mirrored']:.0%} generated after their mirror image, "
+        f"{shares['generated']:.0%} generated; {head.seconds:.1f} s. "
+        f'<a href="texture/{escape(head.glb.name)}">{escape(head.glb.name)}</a>'
+    )
+    return f"{_picture(head.picture, head.name, 'wide')}<p>{text}</p>"
+
+
 def _dataset(results: Results) -> str:
     facts = results.dataset
     lead = (
@@ -251,6 +277,7 @@ mien portrait photo.jpg --prompt "portrait of a person, smiling, facing slightly
 mien expression photo.jpg --units AU12=0.8,AU4L=0.3 --out smile.png
 mien makeup photo.jpg --reference other.jpg --out made-up.png
 mien drag photo.jpg --drag "310,420 310,450" --pin 250,200 --out dragged.png
+mien texture photo.jpg --out head.glb --turntable head.webp
 mien analyze photo.jpg
 mien generate identities --ids 50 --images-per-id 10 --out out/identities
 mien generate expressions --per-class 50 --out out/expressions
@@ -263,8 +290,8 @@ pipe = PortraitPipeline.from_pretrained("mini")
 pipe(image="photo.jpg", prompt="portrait of a person, smiling").images[0]"""
     return _section(
         "How to go on",
-        f"Everything above lies in {escape(results.settings.out.as_posix())}: portraits as PNG, the dataset "
-        "as WebDataset shards with a parquet table.",
+        f"Everything above lies in {escape(results.settings.out.as_posix())}: portraits as PNG, heads as GLB, the "
+        "dataset as WebDataset shards with a parquet table.",
         f"<pre>{escape(commands)}</pre><pre>{escape(code)}</pre>",
     )
 

@@ -3,6 +3,7 @@
 The pipeline, the engine and the evaluation are stand-ins here; their own tests use the real ones.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -17,8 +18,9 @@ from faces import provenance, vocabulary
 from faces.makeup import BARE
 from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
-from mien import demo, demo_drag, makeup, page, portrait
+from mien import demo, demo_drag, demo_texture, makeup, page, portrait
 from mien.gestures import EXAMPLES
+from tests.pipelines.texture_components import toy_photo, toy_texture_pipeline
 
 
 class Painter:
@@ -77,6 +79,29 @@ class Hand(Painter):
         return SimpleNamespace(images=[Image.new("RGB", (64, 64), "purple")], flow=flow)
 
 
+class Sculptor(Painter):
+    """Answers like TexturePipeline, with the toy head; the second photograph that is fitted is turned further."""
+
+    YAWS = (-3.0, 9.0)
+
+    def __init__(self):
+        super().__init__()
+        self.toy, self.fits = toy_texture_pipeline(), 0
+        self.template, self.layout, self.export_glb = self.toy.template, self.toy.layout, self.toy.export_glb
+
+    def weights_sha256(self):
+        return "12" * 32
+
+    def fit(self, photo):
+        self.fits += 1
+        camera = SimpleNamespace(angles=(self.YAWS[(self.fits - 1) % 2], 0.0, 0.0))
+        return SimpleNamespace(fit=SimpleNamespace(camera=camera))
+
+    def __call__(self, photo, generator):
+        self.calls.append((photo, generator.initial_seed()))
+        return self.toy(toy_photo(40), num_inference_steps=1, strength=0, generator=generator)
+
+
 @pytest.fixture
 def stage(monkeypatch, tmp_path):
     """Everything that costs time replaced; two bundled references."""
@@ -99,6 +124,11 @@ def stage(monkeypatch, tmp_path):
     hand, module = Hand(), ModuleType("pipelines.drag.pipeline")
     module.DragPipeline = SimpleNamespace(from_pretrained=lambda model: hand)
     monkeypatch.setitem(sys.modules, "pipelines.drag.pipeline", module)
+    sculptor, module = Sculptor(), ModuleType("pipelines.texture.pipeline")
+    module.TexturePipeline = SimpleNamespace(from_pretrained=lambda model: sculptor)
+    monkeypatch.setitem(sys.modules, "pipelines.texture.pipeline", module)
+    white = np.full((3, 224, 224, 3), 255, np.uint8)
+    monkeypatch.setattr("mien.texture_pictures.turntable", lambda *_, **options: white)
     monkeypatch.setattr(demo.expression, "seen_prompt", lambda picture, pose: f"{picture.stem}, {pose}")
     monkeypatch.setattr(portrait, "model_digest", lambda model: "ab" * 32)
     made = []
@@ -133,8 +163,8 @@ def stage(monkeypatch, tmp_path):
     monkeypatch.setattr("gen.evaluation.bars.evaluate", lambda task, quick, **_: lines[task])
     settings = demo.Demo(out=tmp_path / "out", identities=3, images_per_id=4)
     return SimpleNamespace(
-        painter=painter, faces=faces, brush=brush, hand=hand, made=made, settings=settings, lines=lines,
-        folder=tmp_path,
+        painter=painter, faces=faces, brush=brush, hand=hand, sculptor=sculptor, made=made, settings=settings,
+        lines=lines, folder=tmp_path,
     )  # fmt: skip
 
 
@@ -143,8 +173,9 @@ def test_everything_ends_up_on_one_page(stage):
     text = path.read_text()
     assert path == stage.settings.out / "index.html"
     looks = len(demo.LOOKS)
-    dragged = 2 * (len(demo_drag.SHOWN) + 1)
-    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + 2 * (len(demo.MAKEUP) + 1) + dragged + 1
+    dragged, textured = 2 * (len(demo_drag.SHOWN) + 1), 2
+    made_up = 2 * (len(demo.MAKEUP) + 1)
+    assert text.count("<img") == 2 * (looks + 1) + 2 * (8 + 1) + made_up + dragged + textured + 1
     assert f"<b>{2 * looks}</b>" in text
     assert "11 of 12 planned pictures kept; 3 attempts" in text
     assert "0.72" in text
@@ -161,7 +192,9 @@ def test_the_page_needs_nothing_else(stage):
     assert set(re.findall(r'src="(.{5})', text)) == {"data:"}
     assert "<script" not in text
     assert "<link" not in text
-    assert set(re.findall(r'href="([^"]*)"', text)) == {"dataset/report.html"}
+    assert set(re.findall(r'href="([^"]*)"', text)) == {
+        "dataset/report.html", "texture/a.glb", "texture/b.glb",
+    }  # fmt: skip
 
 
 def test_portraits_are_made_in_batches_of_different_people_with_shared_noise(stage, monkeypatch):
@@ -238,6 +271,39 @@ def test_each_person_is_dragged_in_another_way(stage):
     record = provenance.read(files[1])
     assert (record.pipeline, record.model_sha256) == ("DragPipeline", "ef" * 32)
     assert record.extra == {"gesture": "turn the head"}
+
+
+def test_people_become_heads_those_who_are_turned_further_first(stage):
+    text = demo.run(demo.Demo(out=stage.settings.out, seed=40)).read_text()
+    assert stage.sculptor.fits == 2 and [seed for _, seed in stage.sculptor.calls] == [40, 40]
+    assert text.index("Person 2, turned") < text.index("Person 1, turned")
+    told = re.search(r"texels (\d+)% are seen, (\d+)% generated after their mirror image, (\d+)% gen", text)
+    shares = [int(share) for share in told.groups()]
+    assert sum(shares) == pytest.approx(100, abs=1) and min(shares[0], shares[2]) > 0
+    folder = stage.settings.out / "texture"
+    assert sorted(file.name for file in folder.iterdir()) == ["a.glb", "a.webp", "b.glb", "b.webp"]
+    assert Image.open(folder / "a.webp").width == 7 * 224
+    record = provenance.read(folder / "a.webp")
+    assert (record.pipeline, record.model_sha256, record.seed) == ("TexturePipeline", "12" * 32, 40)
+    data = (folder / "a.glb").read_bytes()
+    tree = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert tree["asset"]["extras"]["mien"] == json.loads(record.to_json())
+
+
+def test_only_some_people_become_heads(stage, monkeypatch):
+    monkeypatch.setattr(demo_texture, "COUNT", 1)
+    text = demo.run(stage.settings).read_text()
+    assert text.count(".glb</a>") == 1 and "b.glb" in text
+
+
+def test_the_user_becomes_a_head_first(stage):
+    photo = stage.folder / "me.png"
+    Image.fromarray(toy_photo(0)).save(photo)
+    text = demo.run(demo.Demo(out=stage.settings.out, photo=photo)).read_text()
+    assert np.array_equal(stage.sculptor.calls[0][0], toy_photo(0))
+    assert (
+        text.index("Your picture, turned") < text.index("Person 1, turned") < text.index("Person 2, turned")
+    )
 
 
 def test_a_picture_of_the_user_comes_first(stage):
