@@ -36,7 +36,8 @@ def load(model: Path) -> torch.nn.Module | None:
         return None
     if not (folder / quantized.FILE).is_file():
         return FaceEncoder.from_pretrained(folder, torch_dtype=torch.float32).eval()
-    encoder = FaceEncoder.from_config(FaceEncoder.load_config(folder))
+    config: Any = FaceEncoder.load_config(folder)
+    encoder = FaceEncoder.from_config(config)
     encoder.load_state_dict(quantized.unpack(load_file(folder / quantized.FILE)))
     return encoder.eval()
 

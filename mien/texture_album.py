@@ -27,9 +27,9 @@ from pipelines.texture.pipeline import TextureOutput, TexturePipeline
 from pipelines.texture.styles import STYLES
 from pipelines.texture.turntable import save_animation
 
-PEOPLE = ("exam/12-8-3", "exam/12-57-2", "heads/2-187-1", "exam/12-58-2", "heads/2-65-2")
+PEOPLE = ("exam/12-57-2", "heads/2-187-1", "exam/12-58-2", "heads/2-65-2", "exam/12-8-3")
 """Pictures below tests/data of people whom no network of Mien was trained on, turned by 26 to 37 degrees."""
-STYLED, TURNED = "heads/2-187-1", "exam/12-8-3"
+STYLED, TURNED = "heads/2-187-1", "exam/12-58-2"
 """Who is shown in every style, and who turns."""
 LIT = (8, 34, 38, 40)
 """Heads of the texture exam, in the order of yaw."""

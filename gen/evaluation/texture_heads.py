@@ -8,6 +8,7 @@ template has to fit them; their textures are exact, in the layout of the templat
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,16 +81,19 @@ class ExamPainter:
         shown = vertices[np.unique(self._chart.triangles)]
         shown = shown[shown[:, 1] > points[:, 1].min() - _BELOW_CHIN]
         camera = HeadCamera.portrait(shown, SIZE, yaw=yaw, pitch=pitch, distance=rng.uniform(9, 20))
-        light = rng.normal([0, 0.3, 0.9], [0.9, 0.4, 0.2])
+        light = rng.normal([0, 0.3, 0.9], [0.9, 0.4, 0.2]).tolist()
         plain, lit = (self._render(vertices, texture, camera, light=given) for given in (None, light))
         row = {
             "yaw": yaw, "pitch": pitch, "landmarks": camera.project(points)[0].astype(np.float32).ravel().tolist(),
             "identity_id": labels["identity_id"],
         }  # fmt: skip
-        pictures = (
-            np.rint(one.clip(0, 1) * 255).astype(np.uint8) for one in (plain.picture, _exposed(lit, plain))
+        return _Drawn(
+            texture=texture,
+            picture=_bytes(plain.picture),
+            lit=_bytes(_exposed(lit, plain)),
+            parsing=self._parsing(vertices, camera),
+            row=row,
         )
-        return _Drawn(texture, *pictures, self._parsing(vertices, camera), row)
 
     def _moved(self, spec: HeadSpec, rng: np.random.Generator) -> HeadSpec:
         """The person with a weak expression: the textures are those of heads at rest."""
@@ -98,7 +102,7 @@ class ExamPainter:
         return spec.model_copy(update={"state": state})
 
     def _render(
-        self, vertices: np.ndarray, texture: np.ndarray, camera: HeadCamera, light: np.ndarray | None
+        self, vertices: np.ndarray, texture: np.ndarray, camera: HeadCamera, light: Sequence[float] | None
     ) -> Rendering:
         chart = self._chart
         colours = texture.astype(np.float32) / 255
@@ -121,6 +125,10 @@ def _exposed(lit: Rendering, plain: Rendering) -> np.ndarray:
     share = lit.mask[..., None]
     bright, meant = ((one.picture * share).sum() for one in (lit, plain))
     return lit.picture * (1 - share) + lit.picture * share * (meant / bright)
+
+
+def _bytes(picture: np.ndarray) -> np.ndarray:
+    return np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
 
 
 def write(folder: Path, count: int, seed: int = _SEED, makehuman: Path | None = None) -> None:

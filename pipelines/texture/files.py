@@ -40,7 +40,7 @@ class TextureFilesMixin:
     """Writes textured heads; the parts are those of `TexturePipeline`."""
 
     template: HeadTemplate
-    provenance: Callable[[], Provenance]
+    provenance: Callable[..., Provenance]
 
     def export_glb(
         self,

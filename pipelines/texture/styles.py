@@ -156,4 +156,4 @@ def _exists(lightness: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
     roots = np.stack([height + a / 500, height, height - b / 200], axis=-1)
     xyz = np.where(roots > 6 / 29, roots * roots * roots, (roots - 4 / 29) * (108 / 841))
     linear = xyz.astype(np.float32) @ _FROM_XYZ
-    return ((linear >= _MARGIN) & (linear <= 1 - _MARGIN)).all(axis=-1)
+    return np.asarray(((linear >= _MARGIN) & (linear <= 1 - _MARGIN)).all(axis=-1))

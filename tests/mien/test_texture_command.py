@@ -125,7 +125,13 @@ def test_a_png_is_the_texture_alone_with_its_settings(calls):
     assert np.array_equal(np.asarray(Image.open("skin.png")), np.asarray(calls[0][2].texture[0]))
     record = provenance.read("skin.png")
     assert (record.seed, record.steps, record.model_sha256 is not None) == (3, 2, True)
-    settings = {"mode": "blend", "strength": 0.25, "insides": ["eyes"], "repaint": False, "style": "photoreal"}
+    settings = {
+        "mode": "blend",
+        "strength": 0.25,
+        "insides": ["eyes"],
+        "repaint": False,
+        "style": "photoreal",
+    }
     assert record.extra == settings | {"delight": False, "shows": "texture"}
 
 
