@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 GUESSES = {
     "mean": "the mean texture",
-    "fitted": "the mean in the colours of what is seen",
-    "mirror": "the mirror image, else that",
-    "harmonised": "the mirror image in the colours of its surroundings, else that",
+    "fitted": "the colour-fitted mean",
+    "mirror": "the mirror image, else the colour-fitted mean",
+    "harmonised": "the mirror image harmonised with its surroundings, else the colour-fitted mean",
     "telea": "inpainting (Telea 2004)",
-    "pca": "PCA fit, the manifold's likeliest texture",
+    "pca": "the PCA fit",
 }
 """Name -> what it is."""
 _TELEA_REACH = 4

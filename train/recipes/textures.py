@@ -24,7 +24,7 @@ def texture() -> TrainConfig:
             final=0.03,
         ),
         batch_size=32,
-        steps=5000,
+        steps=4400,
         mixed_precision="bf16",
         ema_decay=0.998,
         validate_every=1000,
