@@ -69,7 +69,7 @@ def test_several_textures_of_an_input_differ_where_it_is_not_seen(pipe):
     output = made(pipe, (0, 1), num_images_per_prompt=2)
     assert len(output.texture) == len(output.mesh) == len(output.partial) == 2
     one, other = output.texture
-    assert np.array_equal(one[:, :19], other[:, :19]) and np.abs(one - other)[:, 21:].max() > 0.01
+    assert np.array_equal(one[:, :19], other[:, :19]) and np.abs(one - other)[:, 21:].max() > 0.003
 
 
 def test_output_types_and_tuples_agree(pipe):
