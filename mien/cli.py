@@ -16,6 +16,7 @@ import mien
 from mien import progress
 from mien.errors import OneLineErrors
 from mien.generate_commands import generate
+from mien.page_command import web_page
 from mien.terminal import AsJson, Device, Model, Seed, Workers, console, print_json
 from mien.texture_command import texture
 
@@ -317,6 +318,7 @@ def drag(
 
 
 app.command()(texture)
+app.command(name="app")(web_page)
 
 
 @app.command()

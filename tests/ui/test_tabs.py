@@ -1,0 +1,142 @@
+"""What the tabs do, as plain functions: requests become files with records, in the folder of their visitor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faces import provenance
+from faces.images import ImageError
+from tests.pipelines.texture_components import toy_photo
+from tests.ui.standins import ToyServices
+from ui import expression, makeup, portrait, texture
+from ui.session import Session
+from ui.uploads import ConsentMissing
+
+
+@pytest.fixture
+def session(tmp_path):
+    return Session.start(tmp_path)
+
+
+@pytest.fixture
+def services():
+    return ToyServices()
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "secret-name.png"
+    Image.fromarray(toy_photo(0)).save(path)
+    return str(path)
+
+
+def test_portraits_are_functions_of_their_seeds(photo, services, session):
+    request = portrait.PortraitRequest(
+        photos=(photo,), prompt="a person", consented=True, count=3, seed=5, steps=2
+    )
+    results = portrait.make(request, services, session)
+    records = [provenance.read(one.file) for one in results]
+    assert [one.seed for one in results] == [record.seed for record in records] == [5, 6, 7]
+    assert all(one.file.parent == session.folder for one in results) and len(session.gallery()) == 3
+    again = portrait.make(request, services, session)
+    assert np.array_equal(Image.open(again[1].file), Image.open(results[1].file))
+    (_, options), *_ = services.pipeline("portrait").asked
+    assert options["num_images_per_prompt"] == 3 and np.array_equal(options["image"][0], toy_photo(0))
+
+
+def test_an_expression_is_a_preset_or_units(photo, services, session):
+    asked = services.pipeline("expression").asked
+    made = expression.make(
+        expression.ExpressionRequest(photo=photo, consented=True, units=(("AU12", 0.8),)), services, session
+    )
+    expression.make(
+        expression.ExpressionRequest(photo=None, consented=False, expression="sad"), services, session
+    )
+    assert asked[0][1]["action_units"] == {"AU12": 0.8} and asked[0][1]["expression"] is None
+    assert asked[1][1]["image"] is None and asked[1][1]["expression"] == "sad"
+    assert provenance.read(made.file).extra["units"] == {"AU12": 0.8}
+
+
+@pytest.mark.parametrize("source", ["reference", "colours", "remove"])
+def test_makeup_comes_from_a_photograph_from_colours_or_goes(source, photo, services, session):
+    request = makeup.MakeupRequest(
+        photo=photo, consented=True, source=source, reference=photo, colours=(("lips", "#b0203a"),)
+    )
+    result = makeup.make(request, services, session)
+    ((_, look), _), *_ = services.pipeline("makeup").asked
+    kinds = {"reference": np.ndarray, "colours": type(makeup.BARE), "remove": type(makeup.BARE)}
+    assert isinstance(look, kinds[source])
+    assert provenance.read(result.file).digital_source_type == "compositeWithTrainedAlgorithmicMedia"
+    assert result.settings["colours"] == ({"lips": "#b0203a"} if source == "colours" else {})
+
+
+def test_a_photograph_becomes_a_head(photo, services, session):
+    made = texture.make(texture.TextureRequest(photo=photo, consented=True, steps=2), services, session)
+    assert made.glb.read_bytes()[:4] == b"glTF" and 0 < made.seen < 1
+    assert Image.open(made.turntable).width == 5 * Image.open(made.turntable).height
+    assert provenance.read(made.texture.file).seed == 0
+
+
+def test_nothing_that_is_kept_names_the_photograph(photo, services, session):
+    made = texture.make(texture.TextureRequest(photo=photo, consented=True, steps=2), services, session)
+    result = portrait.make(
+        portrait.PortraitRequest(photos=(photo,), prompt="p", consented=True, steps=1), services, session
+    )[0]
+    for file in session.folder.iterdir():
+        assert b"secret-name" not in file.read_bytes() and "secret" not in file.name
+    assert "secret" not in str(result.settings) + str(made.texture.settings)
+
+
+def test_without_consent_no_photograph_is_used(photo, services, session):
+    for request, make in (
+        (portrait.PortraitRequest(photos=(photo,), prompt="p", consented=False), portrait.make),
+        (expression.ExpressionRequest(photo=photo, consented=False), expression.make),
+        (makeup.MakeupRequest(photo=photo, consented=False), makeup.make),
+        (texture.TextureRequest(photo=photo, consented=False), texture.make),
+    ):
+        with pytest.raises(ConsentMissing, match="consent"):
+            make(request, services, session)
+    assert not services.loaded() and not session.results
+
+
+def test_what_is_no_photograph_is_said_without_its_name(tmp_path, services, session):
+    broken = tmp_path / "secret.png"
+    broken.write_bytes(b"\x89PNG nothing")
+    request = texture.TextureRequest(photo=str(broken), consented=True)
+    with pytest.raises(ImageError) as caught:
+        texture.make(request, services, session)
+    assert "secret" not in str(caught.value) and "photograph" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: portrait.PortraitRequest(photos=(), prompt=" ", consented=True), "prompt"),
+        (lambda: portrait.PortraitRequest(photos=(), prompt="p", consented=True, steps=0), "steps 0"),
+        (
+            lambda: portrait.PortraitRequest(photos=(), prompt="p", consented=True, guidance=float("nan")),
+            "guidance",
+        ),
+        (lambda: portrait.PortraitRequest(photos=(), prompt="p", consented=True, seed="7"), "seed '7'"),
+        (lambda: expression.ExpressionRequest(photo=None, consented=True, expression="bored"), "'bored'"),
+        (lambda: expression.ExpressionRequest(photo=None, consented=True, units=(("AU12", 9.0),)), "AU12 9"),
+        (lambda: makeup.MakeupRequest(photo=None, consented=True, source="other"), "source 'other'"),
+        (lambda: makeup.MakeupRequest(photo=None, consented=True, regions=("ears",)), "region ears"),
+        (lambda: makeup.MakeupRequest(photo=None, consented=True, colours=(("nose", "#fff"),)), "layer nose"),
+        (lambda: texture.TextureRequest(photo=None, consented=True, style="oil"), "style 'oil'"),
+    ],
+)
+def test_what_no_control_gives_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_session_takes_everything_along(photo, services, session):
+    texture.make(texture.TextureRequest(photo=photo, consented=True, steps=1), services, session)
+    assert Path(photo).exists() and session.folder.exists()
+    session.close()
+    assert not Path(photo).exists() and not session.folder.exists() and not session.gallery()
