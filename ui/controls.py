@@ -94,4 +94,4 @@ def wire(
         run, [*inputs, making.seed, making.steps, session], [*outputs, session], api_name=name,
         concurrency_id=LANE, concurrency_limit=1,
     )  # fmt: skip
-    making.stop.click(None, cancels=[started], queue=False, api_name=False)
+    making.stop.click(None, cancels=[started], queue=False, api_visibility="private")

@@ -38,5 +38,5 @@ def build_app(services: Services) -> gr.Blocks:
             with gr.Tab("Models"):
                 loaded = gr.JSON(label="Loaded", value=[])
                 gr.Button("Show what is loaded").click(services.loaded, None, loaded, api_name="models")
-        app.load(lambda: Session.start(), None, session, api_name=False)
+        app.load(lambda: Session.start(), None, session, api_visibility="private")
     return app.queue(max_size=_WAITING, default_concurrency_limit=4)
