@@ -82,8 +82,8 @@ def make(request: ExpressionRequest, services: Services, session: Session) -> Re
     return session.add(Result(task="expression", file=file, seed=request.seed, settings=settings))
 
 
-def tab(services: Services, session: gr.State) -> None:
-    """Lay the tab out."""
+def tab(services: Services, session: gr.State) -> gr.Image:
+    """Lay the tab out; returns where a photograph goes."""
     with gr.Row():
         with gr.Column():
             photo = controls.photograph("Photograph of the person, or none")
@@ -118,3 +118,4 @@ def tab(services: Services, session: gr.State) -> None:
     controls.wire(
         making, run, [*photo, prompt, preset, intensity, *sliders], list(made), session, "expression"
     )
+    return photo.image

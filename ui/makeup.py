@@ -91,8 +91,8 @@ def _look(request: MakeupRequest, session: Session) -> Any:
     return MakeupLook.of(**dict(request.colours))
 
 
-def tab(services: Services, session: gr.State) -> None:
-    """Lay the tab out."""
+def tab(services: Services, session: gr.State) -> gr.Image:
+    """Lay the tab out; returns where a photograph goes."""
     with gr.Row():
         with gr.Column():
             photo = controls.photograph()
@@ -129,3 +129,4 @@ def tab(services: Services, session: gr.State) -> None:
         session,
         "makeup",
     )
+    return photo.image

@@ -7,15 +7,15 @@ from typing import Any
 
 import gradio as gr
 
-from ui import expression, makeup, portrait, texture
-from ui.events import close
+from ui import expression, makeup, portrait, results, texture
+from ui.events import close, session_of
 from ui.services import Services
 from ui.session import Session
 
-TABS: dict[str, Callable[[Services, gr.State], None]] = {
+TABS: dict[str, Callable[[Services, gr.State], gr.Image | gr.File]] = {
     "Portrait": portrait.tab, "Expression": expression.tab, "Makeup": makeup.tab, "Texture": texture.tab,
 }  # fmt: skip
-"""Title -> what lays it out."""
+"""Title -> what lays it out, and says where it takes a photograph."""
 UPLOAD_LIMIT = "20mb"
 _WAITING = 64
 """Requests that wait at once; further ones are told to come back."""
@@ -32,9 +32,15 @@ def build_app(services: Services) -> gr.Blocks:
         gr.Markdown(_LEAD)
         session: Any = gr.State(None, time_to_live=_DELETED[1], delete_callback=close)
         with gr.Tabs():
+            targets = {}
             for title, lay_out in TABS.items():
                 with gr.Tab(title):
-                    lay_out(services, session)
+                    targets[title] = lay_out(services, session)
+            with gr.Tab("Results") as opened:
+                gallery = results.tab(session, targets)
+                opened.select(
+                    lambda visitor: session_of(visitor).gallery(), session, gallery, api_visibility="private"
+                )
             with gr.Tab("Models"):
                 loaded = gr.JSON(label="Loaded", value=[])
                 gr.Button("Show what is loaded").click(services.loaded, None, loaded, api_name="models")

@@ -68,8 +68,8 @@ def make(request: PortraitRequest, services: Services, session: Session) -> list
     return results
 
 
-def tab(services: Services, session: gr.State) -> None:
-    """Lay the tab out."""
+def tab(services: Services, session: gr.State) -> gr.File:
+    """Lay the tab out; returns where photographs go."""
     with gr.Row():
         with gr.Column():
             photos = gr.File(
@@ -102,3 +102,4 @@ def tab(services: Services, session: gr.State) -> None:
     controls.wire(
         making, run, [photos, consent, prompt, count, identity, guidance], [*made, more], session, "portrait"
     )
+    return photos

@@ -82,8 +82,8 @@ def make(request: TextureRequest, services: Services, session: Session) -> Textu
     return TexturedHead(texture=result, glb=glb, turntable=strip, seen=float(seen))
 
 
-def tab(services: Services, session: gr.State) -> None:
-    """Lay the tab out."""
+def tab(services: Services, session: gr.State) -> gr.Image:
+    """Lay the tab out; returns where a photograph goes."""
     with gr.Row():
         with gr.Column():
             photo = controls.photograph()
@@ -114,3 +114,4 @@ def tab(services: Services, session: gr.State) -> None:
 
     inputs, outputs = [*photo, style, delight, temperature], [viewer, strip, *made, head]
     controls.wire(making, run, inputs, outputs, session, "texture")
+    return photo.image

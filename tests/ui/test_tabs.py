@@ -12,7 +12,7 @@ from faces import provenance
 from faces.images import ImageError
 from tests.pipelines.texture_components import toy_photo
 from tests.ui.standins import ToyServices
-from ui import expression, makeup, portrait, texture
+from ui import expression, makeup, portrait, results, texture
 from ui.session import Session
 from ui.uploads import ConsentMissing
 
@@ -38,12 +38,12 @@ def test_portraits_are_functions_of_their_seeds(photo, services, session):
     request = portrait.PortraitRequest(
         photos=(photo,), prompt="a person", consented=True, count=3, seed=5, steps=2
     )
-    results = portrait.make(request, services, session)
-    records = [provenance.read(one.file) for one in results]
-    assert [one.seed for one in results] == [record.seed for record in records] == [5, 6, 7]
-    assert all(one.file.parent == session.folder for one in results) and len(session.gallery()) == 3
+    made = portrait.make(request, services, session)
+    records = [provenance.read(one.file) for one in made]
+    assert [one.seed for one in made] == [record.seed for record in records] == [5, 6, 7]
+    assert all(one.file.parent == session.folder for one in made) and len(session.gallery()) == 3
     again = portrait.make(request, services, session)
-    assert np.array_equal(Image.open(again[1].file), Image.open(results[1].file))
+    assert np.array_equal(Image.open(again[1].file), Image.open(made[1].file))
     (_, options), *_ = services.pipeline("portrait").asked
     assert options["num_images_per_prompt"] == 3 and np.array_equal(options["image"][0], toy_photo(0))
 
@@ -133,6 +133,16 @@ def test_what_is_no_photograph_is_said_without_its_name(tmp_path, services, sess
 def test_what_no_control_gives_is_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_result_is_chosen_by_its_place_in_the_gallery(photo, services, session):
+    request = portrait.PortraitRequest(photos=(photo,), prompt="p", consented=True, count=2, steps=1)
+    older, newer = portrait.make(request, services, session)
+    assert results.chosen(session, 0) == str(newer.file) and results.chosen(session, 1) == str(older.file)
+    assert results.facts(session, 1) == {"task": "portrait", "seed": 0, **older.settings}
+    for index in (None, 2, -1):
+        with pytest.raises(ValueError, match="choose a picture"):
+            results.chosen(session, index)
 
 
 def test_a_session_takes_everything_along(photo, services, session):
