@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from faces import vocabulary
+from faces import policy, vocabulary
 from faces.provenance import save_image
 from ui import controls, uploads
 from ui.events import plain_errors, session_of
@@ -43,6 +43,7 @@ class ExpressionRequest:
 
     def __post_init__(self) -> None:
         """Refuse what no control gives."""
+        policy.require(self.prompt)
         require_within(self, intensity=(0, 2), steps=STEPS, seed=SEEDS)
         if self.expression is not None and self.expression not in vocabulary.EXPRESSIONS:
             raise ValueError(

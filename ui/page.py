@@ -7,13 +7,14 @@ from typing import Any
 
 import gradio as gr
 
-from ui import expression, makeup, portrait, results, texture
+from ui import dataset, drag, expression, makeup, portrait, results, texture
 from ui.events import close, session_of
 from ui.services import Services
 from ui.session import Session
 
 TABS: dict[str, Callable[[Services, gr.State], gr.Image | gr.File]] = {
-    "Portrait": portrait.tab, "Expression": expression.tab, "Makeup": makeup.tab, "Texture": texture.tab,
+    "Portrait": portrait.tab, "Expression": expression.tab, "Makeup": makeup.tab, "Drag": drag.tab,
+    "Texture": texture.tab,
 }  # fmt: skip
 """Title -> what lays it out, and says where it takes a photograph."""
 UPLOAD_LIMIT = "20mb"
@@ -41,6 +42,8 @@ def build_app(services: Services) -> gr.Blocks:
                 opened.select(
                     lambda visitor: session_of(visitor).gallery(), session, gallery, api_visibility="private"
                 )
+            with gr.Tab("Dataset"):
+                dataset.tab(session)
             with gr.Tab("Models"):
                 loaded = gr.JSON(label="Loaded", value=[])
                 gr.Button("Show what is loaded").click(services.loaded, None, loaded, api_name="models")

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 import torch
 
+from faces import policy
 from faces.provenance import save_image
 from ui import controls, uploads
 from ui.events import plain_errors, session_of
@@ -36,6 +37,7 @@ class PortraitRequest:
         """Refuse numbers that no slider gives."""
         if not self.prompt.strip():
             raise ValueError("prompt: say what the portrait should look like, such as 'a person, smiling'")
+        policy.require(self.prompt)
         require_within(self, count=(1, MOST), steps=STEPS, guidance=(1, 15), identity=(0, 2), seed=SEEDS)
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import weights
 from faces import provenance
-from mien import demo, demo_drag
+from mien import demo, demo_drag, demo_texture
 from mien.cli import app
 
 needs_weights = pytest.mark.skipif(
@@ -70,5 +70,6 @@ def test_a_small_demo(tmp_path):
     assert result.exit_code == 0, result.output
     text = Path(tmp_path / "index.html").read_text()
     made_up = demo.MADE_UP * (len(demo.MAKEUP) + 1)
+    textured = demo_texture.COUNT
     dragged = len(demo_drag.GESTURES) * (len(demo_drag.SHOWN) + 1)
-    assert text.count("<img") == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + made_up + dragged + 1
+    assert text.count("<img") == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + made_up + dragged + textured + 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from faces import provenance
+from faces import policy, provenance
 from faces.images import ImageError
+from gen.sample import Step
 from tests.pipelines.texture_components import toy_photo
-from tests.ui.standins import ToyServices
-from ui import expression, makeup, portrait, results, texture
+from tests.ui.toy_services import ToyServices
+from ui import dataset, drag, expression, makeup, portrait, results, texture
+from ui.canvas_state import CanvasState
 from ui.session import Session
 from ui.uploads import ConsentMissing
 
@@ -72,6 +75,73 @@ def test_makeup_comes_from_a_photograph_from_colours_or_goes(source, photo, serv
     assert isinstance(look, kinds[source])
     assert provenance.read(result.file).digital_source_type == "compositeWithTrainedAlgorithmicMedia"
     assert result.settings["colours"] == ({"lips": "#b0203a"} if source == "colours" else {})
+
+
+def drawn(photo_side=96):
+    return CanvasState.at_places([((10.5, 10.5), (20.5, 12.5))], [(5.5, 5.5)], (photo_side, photo_side))
+
+
+def test_arrows_become_drags_of_the_photograph(photo, services, session):
+    request = drag.DragRequest(photo=photo, consented=True, drawn=drawn())
+    result = drag.make(request, services, session)
+    (_, options), *_ = services.pipeline("drag").asked
+    assert np.allclose(options["drags"], [[(10.5, 10.5), (20.5, 12.5)]])
+    assert np.allclose(options["pins"], [(5.5, 5.5)]) and options["mask"] is None
+    assert provenance.read(result.file).extra["drags"] == 1
+    assert np.array_equal(drag.preview(request, services, session), toy_photo(0)[:, ::-1])
+    with pytest.raises(ValueError, match="64 x 64"):
+        drag.make(drag.DragRequest(photo=photo, consented=True, drawn=drawn(64)), services, session)
+
+
+def test_prompts_that_policy_refuses_reach_no_model(photo, services, session):
+    for make in (
+        lambda text: portrait.PortraitRequest(photos=(photo,), prompt=text, consented=True),
+        lambda text: expression.ExpressionRequest(photo=photo, prompt=text, consented=True),
+    ):
+        with pytest.raises(policy.PromptRefused) as caught:
+            make("portrait of a little child, aged 7")
+        assert "aged 7" not in str(caught.value)
+        make("portrait of an elderly person, smiling")
+
+
+class Brief:
+    """An engine that makes three batches."""
+
+    def __init__(self):
+        self.calls = []
+
+    def generate(self, recipe, out, progress):
+        self.calls.append((recipe, out))
+        for done in range(1, 4):
+            progress(Step(stage="images", done=done, total=3, kept=done, rejected=1))
+            time.sleep(0.05)
+
+
+def test_a_dataset_reports_and_stops_after_the_batch_in_hand(session, monkeypatch):
+    import gen
+
+    engine = Brief()
+    monkeypatch.setattr(gen, "engine", engine, raising=False)
+    request = dataset.DatasetRequest(kind="textures", people=2, seed=5)
+    job = dataset.Job(request.recipe(), dataset.folder(request, session))
+    job.start()
+    steps = list(job.events())
+    assert [step.done for step in steps] == [1, 2, 3]
+    assert dataset.told(steps[1]) == "images: 2 of 3, 67% of the attempts accepted"
+    assert engine.calls[0][0].people == 2 and engine.calls[0][1].parent == session.folder
+    again = dataset.Job(request.recipe(), dataset.folder(request, session))
+    assert again.out == job.out, "the same request goes on where the last one stopped"
+    again.stopping.set()
+    again.start()
+    with pytest.raises(dataset.Stopped, match="start it again"):
+        list(again.events())
+
+
+@pytest.mark.parametrize("kind", dataset.RECIPES)
+def test_every_recipe_can_be_planned(kind):
+    assert dataset.DatasetRequest(kind=kind, people=2).recipe().kind == kind
+    with pytest.raises(ValueError, match="people 0"):
+        dataset.DatasetRequest(kind=kind, people=0)
 
 
 def test_a_photograph_becomes_a_head(photo, services, session):

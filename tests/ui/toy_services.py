@@ -27,6 +27,9 @@ class Painter:
         drawn = [np.random.default_rng(one.initial_seed()).integers(0, 255, (SIDE, SIDE, 3)) for one in every]
         return SimpleNamespace(images=[Image.fromarray(one.astype(np.uint8)) for one in drawn])
 
+    def preview(self, photo: np.ndarray, *_: Any) -> SimpleNamespace:
+        return SimpleNamespace(images=[Image.fromarray(photo[:, ::-1])])
+
     def provenance(self, *, prompt: str | None = None, **facts: Any) -> Provenance:
         known = {name: facts.pop(name, None) for name in ("seed", "steps")}
         return Provenance(
