@@ -72,4 +72,7 @@ def test_a_small_demo(tmp_path):
     made_up = demo.MADE_UP * (len(demo.MAKEUP) + 1)
     textured = demo_texture.COUNT
     dragged = len(demo_drag.GESTURES) * (len(demo_drag.SHOWN) + 1)
-    assert text.count("<img") == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + made_up + dragged + textured + 1
+    assert (
+        text.count("<img")
+        == 8 * (len(demo.LOOKS) + 1) + demo.EXPRESSIVE * 9 + made_up + dragged + textured + 1
+    )
