@@ -260,11 +260,7 @@ def random_view(
     Returns:
         How well each texel is seen, (s, s) uint8 up to 255, and the angles by the names of their columns.
     """
-    counts = template.config.component_count, template.config.expression_count
-    shape, expression = (
-        torch.from_numpy(rng.standard_normal((1, count), dtype=np.float32)) for count in counts
-    )
-    vertices = as_array(template.vertices(shape.to(template.device), expression.to(template.device)))[0]
+    vertices = template.random_head(rng)
     angles = rounded({"view_yaw_deg": rng.uniform(-YAW, YAW), "view_pitch_deg": rng.uniform(-PITCH, PITCH)})
     yaw, pitch = angles.values()
     camera = HeadCamera.portrait(vertices, _PICTURE, yaw=yaw, pitch=pitch)

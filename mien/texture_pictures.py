@@ -14,7 +14,7 @@ import numpy as np
 from faces import alignment
 from mien.tiles import tiled, write
 from pipelines.texture.camera import as_array
-from pipelines.texture.provenance import TexelOrigin
+from pipelines.texture.provenance import ORIGIN_COLOURS, TexelOrigin, draw_origins
 from pipelines.texture.turntable import turntable
 
 if TYPE_CHECKING:
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 YAWS = (-45.0, 0.0, 45.0)
 """Degrees by which the head of a row is turned."""
-COLOURS = {
-    TexelOrigin.SEEN: (0, 114, 178), TexelOrigin.MIRRORED: (86, 180, 233), TexelOrigin.GENERATED: (230, 159, 0),
-}  # fmt: skip
-"""Of the palette of Okabe and Ito, which colour-blind people tell apart."""
 _WORDS = {
     TexelOrigin.SEEN: "seen in the photograph",
     TexelOrigin.MIRRORED: "generated after its mirror image",
@@ -52,7 +48,7 @@ def texel_shares(origins: np.ndarray, valid: np.ndarray | None = None) -> dict[s
         valid: (s, s) bool, the texels that the layout has; all of them unless given.
     """
     counted = origins if valid is None else origins[valid]
-    return {origin.name.lower(): float((counted == origin).mean()) for origin in COLOURS}
+    return {origin.name.lower(): float((counted == origin).mean()) for origin in ORIGIN_COLOURS}
 
 
 def provenance_picture(origins: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
@@ -65,7 +61,7 @@ def provenance_picture(origins: np.ndarray, valid: np.ndarray | None = None) -> 
     Returns:
         (h, w, 3) uint8, w a multiple of s of 448 pixels at least.
     """
-    drawn = _coloured(origins, valid)
+    drawn = draw_origins(origins, valid)
     side = len(origins) * -(-_MAP // len(origins))
     large = cv2.resize(drawn, (side, side), interpolation=cv2.INTER_NEAREST)
     return np.vstack([large, legend(side, texel_shares(origins, valid))])
@@ -87,7 +83,7 @@ def legend(width: int, shares: dict[str, float] | None = None) -> np.ndarray:
     drawn = np.full((_LINE * (1 if beside else len(texts)) + 4, width, 3), 255, np.uint8)
     for number, (origin, text) in enumerate(zip(_WORDS, texts, strict=True)):
         x, y = (4 + sum(spans[:number]), 4) if beside else (4, 4 + _LINE * number)
-        drawn[y : y + _SWATCH, x : x + _SWATCH] = COLOURS[origin]
+        drawn[y : y + _SWATCH, x : x + _SWATCH] = ORIGIN_COLOURS[origin]
         write(drawn, text, x + _SWATCH + 6, y + _SWATCH - 2)
     return drawn
 
@@ -113,7 +109,7 @@ def tiles(photo: np.ndarray, made: TextureOutput, index: int, template: HeadTemp
         alignment.warp(photo, _around(places), (_SIDE, _SIDE), outside=255.0),
         _sized(shown),
         _sized(texture),
-        _sized(_coloured(made.provenance[index], valid)),
+        _sized(draw_origins(made.provenance[index], valid)),
         *turntable(mesh.vertices, template, texture, yaws=YAWS, size=_SIDE),
     ]
 
@@ -150,15 +146,6 @@ def completed(made: TextureOutput, index: int = 0) -> np.ndarray:
     if array.shape[-1] != 3:  # a tensor, channels first
         array = np.moveaxis(array, 0, -1)
     return array if array.dtype == np.uint8 else np.rint(array.clip(0, 1) * 255).astype(np.uint8)
-
-
-def _coloured(origins: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    drawn = np.zeros((*origins.shape, 3), np.uint8)
-    for origin, colour in COLOURS.items():
-        drawn[origins == origin] = colour
-    if valid is not None:
-        drawn[~valid] = _OUTSIDE
-    return drawn
 
 
 def _around(places: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from gen.recipe import Recipe
 from gen.sample import Step
-from ui.events import LANE, plain_errors, session_of
+from ui.events import LANE, plain_error_of_each, plain_errors, session_of
 from ui.limits import SEEDS, require_within
 from ui.session import Session
 
@@ -153,21 +153,9 @@ def tab(session: gr.State) -> None:
     inputs = [kind, people, seed]
     plan.click(describe, inputs, text, api_name="dataset_plan")
     start.click(
-        plain_errors_of(make), [*inputs, session], [text, sheet, download, report, job, session], api_name="dataset",
-        concurrency_id=LANE, concurrency_limit=1,
+        plain_error_of_each(make), [*inputs, session], [text, sheet, download, report, job, session],
+        api_name="dataset", concurrency_id=LANE, concurrency_limit=1,
     )  # fmt: skip
     stop.click(
         lambda running: running and running.stopping.set(), job, None, queue=False, api_visibility="private"
     )
-
-
-def plain_errors_of(handler: Any) -> Any:
-    """`plain_errors` for a handler that yields."""
-
-    def answered(*arguments: Any) -> Iterator[Any]:
-        answers = handler(*arguments)
-        step = plain_errors(lambda: next(answers, None))
-        while (answer := step()) is not None:
-            yield answer
-
-    return answered

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -28,6 +28,18 @@ def plain_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
         except _EXPECTED as error:
             text = " ".join(str(error).split()) or type(error).__name__
             raise gr.Error(text, print_exception=False) from None
+
+    return answered
+
+
+def plain_error_of_each(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """`plain_errors` for a handler that yields."""
+
+    def answered(*arguments: Any) -> Iterator[Any]:
+        answers = handler(*arguments)
+        step = plain_errors(lambda: next(answers, None))
+        while (answer := step()) is not None:
+            yield answer
 
     return answered
 

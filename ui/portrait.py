@@ -62,10 +62,11 @@ def make(request: PortraitRequest, services: Services, session: Session) -> list
         generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
     )
     settings = {name: value for name, value in asdict(request).items() if name not in ("photos", "consented")}
+    origin = pipe.provenance(steps=request.steps, prompt=request.prompt)  # hashes all weights: once
     results = []
     for image, seed in zip(output.images, seeds, strict=True):
-        origin = pipe.provenance(seed=seed, steps=request.steps, prompt=request.prompt)
-        file = save_image(image, session.path("portrait", ".png"), origin)
+        record = origin.model_copy(update={"seed": seed})
+        file = save_image(image, session.path("portrait", ".png"), record)
         results.append(session.add(Result(task="portrait", file=file, seed=seed, settings=settings)))
     return results
 

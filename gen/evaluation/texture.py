@@ -15,6 +15,7 @@ import trimesh
 
 from faces.alignment import anchor_points, fit_similarity, transform_points
 from faces.metrics import landmark_error
+from faces.networks import network_input
 from gen.evaluation import exam as perception_exam
 from gen.evaluation import speed, texture_exam, texture_measures, texture_views
 from gen.evaluation.bars import Bar, Settings, controls_bar
@@ -87,7 +88,7 @@ def measure_textures(pipe: Any, judge: Judge, exam: TextureExam, settings: Setti
     """
     require_independent(judge.network, pipe.components)
     exam = exam.some(QUICK) if settings.quick else exam
-    truth = _as_network_input(exam.textures)
+    truth = network_input(torch.from_numpy(exam.textures))
     settings.progress("unwrapping", 0.0)
     read = read_pictures(pipe, exam, exam.pictures)
     where = Regions.of(truth, read.weight, pipe.layout)
@@ -322,7 +323,3 @@ def _borrowed(read: Read, others: np.ndarray) -> tuple[torch.Tensor, torch.Tenso
 def _pictures(textures: torch.Tensor) -> np.ndarray:
     """(n, s, s, 3) float32 in 0..1."""
     return (textures.clamp(-1, 1) / 2 + 0.5).movedim(1, -1).numpy().astype(np.float32)
-
-
-def _as_network_input(images: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(images).movedim(-1, 1).float() / 127.5 - 1

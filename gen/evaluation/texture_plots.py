@@ -11,18 +11,13 @@ import torch
 
 from gen.evaluation import plots
 from gen.evaluation.texture_exam import TextureExam
-from pipelines.texture.provenance import TexelOrigin
+from pipelines.texture.provenance import TexelOrigin, draw_origins
 
 if TYPE_CHECKING:
     from gen.evaluation.texture import Read
 
 _SHOWN = 10
 _SIZE = 256
-_COLOURS = {
-    TexelOrigin.SEEN: (70, 160, 90),
-    TexelOrigin.MIRRORED: (90, 150, 220),
-    TexelOrigin.GENERATED: (225, 150, 60),
-}
 
 
 def draw(
@@ -48,20 +43,13 @@ def draw(
     columns = {
         "picture": [exam.pictures[row] for row in rows],
         "seen": [_bytes(read.known[row]) for row in rows],
-        "where from": [_coloured(origins[row], pipe.layout.valid) for row in rows],
+        "where from": [draw_origins(origins[row], pipe.layout.valid) for row in rows],
     }
     titles = {"mirror": "mirror image", "pca": "PCA fit", "model": "completed"}
     for name, title in titles.items():
         columns[title] = [_bytes(torch.where(seen[row], read.known[row], made[name][row])) for row in rows]
     columns["truth"] = [exam.textures[row] for row in rows]
     plots.sheet(folder / "textures.png", columns, _SIZE)
-
-
-def _coloured(origins: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    picture = np.full((*origins.shape, 3), 255, np.uint8)
-    for origin, colour in _COLOURS.items():
-        picture[(origins == origin) & valid] = colour
-    return picture
 
 
 def _bytes(texture: torch.Tensor) -> np.ndarray:

@@ -55,10 +55,10 @@ def bars(
         name: torch.where(pasted, read.known, made[name]) if name != MODEL else made[name]
         for name in (MODEL, *_RIVALS)
     }
-    true, heads = _views(pipe, read, truth)
-    found = {name: _views(pipe, read, texture)[0] for name, texture in textures.items()}
+    true = _views(read, truth)
+    found = {name: _views(read, texture) for name, texture in textures.items()}
     settings.progress("views", 0.7)
-    owner = np.repeat(np.arange(len(heads)), len(TURNS))
+    owner = np.repeat(np.arange(len(read.meshes)), len(TURNS))
     own = judge.measure(_frames(true, pipe, read)).embedding
     psnr = {
         name: np.array([_psnr(*pair) for pair in zip(one, true, strict=True)]) for name, one in found.items()
@@ -77,7 +77,7 @@ def bars(
             lines.append(
                 Bar(
                     name=f"views 30 degrees away, {title}: {what}", value=float(values.mean()), bar=float("inf"),
-                    direction="<=", n=len(heads), ci95=mean_interval(values, owner),
+                    direction="<=", n=len(read.meshes), ci95=mean_interval(values, owner),
                 )
             )  # fmt: skip
     settings.progress("views", 1.0)
@@ -92,7 +92,7 @@ def _gain(what: str, found: Mapping[str, np.ndarray], owner: np.ndarray) -> Bar:
     )  # fmt: skip
 
 
-def _views(pipe: Any, read: Read, textures: torch.Tensor) -> tuple[list[np.ndarray], Sequence[Any]]:
+def _views(read: Read, textures: torch.Tensor) -> list[np.ndarray]:
     """Two views of every head, (SIZE, SIZE, 3) uint8 each."""
     pictures = []
     for number, texture in enumerate(textures):
@@ -103,7 +103,7 @@ def _views(pipe: Any, read: Read, textures: torch.Tensor) -> tuple[list[np.ndarr
                 light=_LIGHT, background=_BACKGROUND,
             )  # fmt: skip
             pictures.append(np.rint(drawn.picture.clip(0, 1) * 255).astype(np.uint8))
-    return pictures, read.meshes
+    return pictures
 
 
 def cameras(read: Read, number: int) -> list[HeadCamera]:

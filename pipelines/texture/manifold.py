@@ -15,8 +15,8 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional
 
-_CODES = 127
-"""Largest code of a component."""
+from weights.quantized import to_int8
+
 _LEAST_NOISE = 1e-3
 
 
@@ -79,11 +79,11 @@ class TextureManifold(ModelMixin, ConfigMixin):
         found = (rows.T @ vectors) / powers.sqrt()
         left = (rows.square().sum() - powers.sum()).clamp(min=0) / rows.numel()
         model = cls(component_count=components, size=size, mean_size=given.shape[-1])
-        scales = found.abs().amax(dim=0).clamp(min=1e-12) / _CODES
+        codes, scales = to_int8(found.T)
         model.load_state_dict(
             {
                 "mean": _mean(given),
-                "codes": (found / scales).T.reshape(components, 3, size, size).round().to(torch.int8),
+                "codes": codes.reshape(components, 3, size, size),
                 "scales": scales.float(),
                 "stds": (powers / (len(rows) - 1)).sqrt().float(),
                 "noise": left.sqrt().float(),

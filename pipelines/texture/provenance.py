@@ -33,6 +33,28 @@ class TexelOrigin(IntEnum):
     """Read from the picture."""
 
 
+ORIGIN_COLOURS = {
+    TexelOrigin.SEEN: (0, 114, 178), TexelOrigin.MIRRORED: (86, 180, 233), TexelOrigin.GENERATED: (230, 159, 0),
+}  # fmt: skip
+"""Of the palette of Okabe and Ito, which colour-blind people tell apart."""
+_OUTSIDE = (255, 255, 255)
+
+
+def draw_origins(origins: np.ndarray, valid: np.ndarray | None = None) -> np.ndarray:
+    """Draw where each texel comes from, (s, s, 3) uint8.
+
+    Args:
+        origins: (s, s) values of `TexelOrigin`.
+        valid: (s, s) bool, the texels that the layout has; others stay white.
+    """
+    drawn = np.zeros((*origins.shape, 3), np.uint8)
+    for origin, colour in ORIGIN_COLOURS.items():
+        drawn[origins == origin] = colour
+    if valid is not None:
+        drawn[~valid] = _OUTSIDE
+    return drawn
+
+
 def texel_origins(weight: np.ndarray, layout: UVLayout, threshold: float) -> np.ndarray:
     """Tell for every texel where it comes from.
 

@@ -140,6 +140,14 @@ class HeadTemplate(ModelMixin, ConfigMixin):
         moved = moved + torch.einsum("nk,kvc->nvc", expression.float(), self.expression_basis.float())
         return self.mean.float() + moved
 
+    def random_head(self, rng: np.random.Generator) -> np.ndarray:
+        """Vertices (V, 3) float32 dm of a head of random shape and expression, N(0, 1) along each component."""
+        shape, expression = (
+            torch.from_numpy(rng.standard_normal((1, count), dtype=np.float32)).to(self.mean.device)
+            for count in (self.config.component_count, self.config.expression_count)
+        )
+        return self.vertices(shape, expression)[0].detach().cpu().numpy()
+
     def landmarks_of(self, vertices: torch.Tensor) -> torch.Tensor:
         """Landmarks (n, 68, 3) of vertices (n, V, 3)."""
         weights = self.landmark_weights.to(vertices)

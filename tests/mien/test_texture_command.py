@@ -17,8 +17,9 @@ from faces import provenance
 from mien import texture
 from mien.cli import app
 from mien.texture import TextureRequest, described
-from mien.texture_pictures import COLOURS, provenance_picture, row, texel_shares
+from mien.texture_pictures import provenance_picture, row, texel_shares
 from pipelines.texture.pipeline import TexturePipeline
+from pipelines.texture.provenance import ORIGIN_COLOURS as COLOURS
 from pipelines.texture.provenance import TexelOrigin
 from tests.pipelines.texture_components import SIZE, toy_photo, toy_texture_pipeline
 from tests.pipelines.texture_ellipsoid import ellipsoid

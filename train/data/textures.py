@@ -182,11 +182,7 @@ def insides(template: HeadTemplate, size: int) -> np.ndarray:
 
 def _random_mask(template: HeadTemplate, size: int, seed: int, index: int) -> np.ndarray:
     rng = np.random.default_rng([seed, index])
-    shape, expression = (
-        torch.from_numpy(rng.standard_normal((1, count), dtype=np.float32))
-        for count in (template.config.component_count, template.config.expression_count)
-    )
-    vertices = template.vertices(shape, expression)[0].detach().numpy()
+    vertices = template.random_head(rng)
     camera = HeadCamera.portrait(
         vertices, _PICTURE, yaw=rng.uniform(-YAW, YAW), pitch=rng.uniform(-PITCH, PITCH)
     )
