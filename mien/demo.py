@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faces import examples
 from mien import demo_drag, demo_texture, expression, makeup, progress
 from mien.demo_texture import TexturedHead
 from mien.errors import errors
 
-REFERENCES = Path(__file__).parent / "data" / "references"
-"""Held-out renders: heads that no network of Mien was trained on."""
+REFERENCES = examples.FOLDER
 LOOKS: tuple[dict[str, Any], ...] = (
     {"expression": "happy", "pose": "frontal"},
     {"expression": "surprise", "pose": "slightly left"},

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mien import progress
-from mien.drag_drawing import draw_drags, draw_flow
-from mien.gestures import EXAMPLES
+from pipelines.drag.drawing import draw_drags, draw_flow
+from pipelines.drag.gestures import EXAMPLES
 
 if TYPE_CHECKING:
     from mien.demo import Demo, Person
 
 GESTURES = ("turn the head", "open the mouth", "raise the brows", "smile")
-"""Of `mien.gestures.EXAMPLES`, one a person."""
+"""Of `pipelines.drag.gestures.EXAMPLES`, one a person."""
 SHOWN = ("what is dragged and pinned", "the flow predicted from it", "the edit")
 """Pictures of a person beside the reference."""
 

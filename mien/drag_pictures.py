@@ -20,10 +20,10 @@ from faces.analysis import FaceAnalysis
 from faces.images import open_image
 from faces.provenance import Provenance, save_image
 from mien.demo import REFERENCES
-from mien.drag_drawing import draw_drags, draw_flow
-from mien.gestures import EXAMPLES
 from mien.portrait import model_name
 from mien.tiles import tiled
+from pipelines.drag.drawing import draw_drags, draw_flow
+from pipelines.drag.gestures import EXAMPLES
 from pipelines.drag.pipeline import DragOutput, DragPipeline
 
 _SEED = 7
@@ -35,7 +35,7 @@ _SITTERS = {
     "turn the head": "head-26", "open the mouth": "head-12", "raise the brows": "head-25", "smile": "head-28",
     "look aside": "head-39", "widen the jaw": "head-34",
 }  # fmt: skip
-"""Who is shown with each gesture of `mien.gestures.EXAMPLES`."""
+"""Who is shown with each gesture of `pipelines.drag.gestures.EXAMPLES`."""
 _SHORT = {
     "turn the head": "turn", "open the mouth": "mouth", "raise the brows": "brows", "smile": "smile",
     "look aside": "gaze", "widen the jaw": "jaw",
@@ -132,7 +132,7 @@ class Album:
     def gesture(
         self, photo: np.ndarray, name: str, length: float = 1.0, view: np.ndarray | None = None
     ) -> Edit:
-        """Make a gesture of `mien.gestures.EXAMPLES`."""
+        """Make a gesture of `pipelines.drag.gestures.EXAMPLES`."""
         face, size = self.pipe.analyzer.require_face(photo), (photo.shape[1], photo.shape[0])
         return self.edit(photo, *EXAMPLES[name].on(face.landmarks, size, length), view=view)
 

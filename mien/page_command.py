@@ -18,8 +18,22 @@ def web_page(
     ] = None,
     model: Model = "mini",
     device: Device = None,
+    mcp: Annotated[
+        bool, typer.Option("--mcp", help="Offer the endpoints as tools of the Model Context Protocol.")
+    ] = False,
 ) -> None:
     """Open the web page, on this machine alone unless told otherwise."""
-    from ui.server import serve
+    from ui.server import Address, serve
+    from ui.services import Choice, Services
 
-    serve(port, host, auth, model, device)
+    address = Address(host=host, port=port, auth=auth, mcp=mcp)
+    serve(
+        address,
+        Services(Choice(model=model, device=device), examine=_examine, open_to_choice=address.is_private),
+    )
+
+
+def _examine() -> list[dict[str, str]]:
+    from mien.doctor import examine
+
+    return [finding.to_json() for finding in examine()]

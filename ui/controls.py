@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from ui.events import LANE
+from faces import examples
+from ui.events import LANE, Answer, handler, stopper
+from ui.limits import SEEDS, STEPS
+from ui.session import Result
+from ui.sessions import Sessions
 from ui.uploads import CONSENT
 
 SYNTHETIC = "Synthetic: made by a model. The file says so, with its seed and settings."
 """Under every result."""
+BADGE = "synthetic"
+"""Class of what is marked as synthetic, on the picture itself."""
 
 
-class Photograph(NamedTuple):
-    """Where a visitor uploads one."""
-
-    image: gr.Image
-    consent: gr.Checkbox
+PRESS = "(task) => document.querySelector(`#${task}-run`).click()"
+"""JavaScript that presses the button of a task."""
 
 
 class Making(NamedTuple):
@@ -38,60 +42,120 @@ class Outcome(NamedTuple):
     download: gr.DownloadButton
 
 
-def photograph(label: str = "Photograph") -> Photograph:
-    """An upload beside the note of consent."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Form:
+    """What a tab asks for, and where the answer goes."""
+
+    task: str
+    """Name of the endpoint."""
+    inputs: Mapping[str, Any]
+    """Parameter of the endpoint -> control, without seed and steps."""
+    photograph: str
+    """Which of them takes a photograph, or several."""
+    making: Making
+    outcome: Outcome
+
+    def controls(self) -> dict[str, Any]:
+        """All of them, in the order of the endpoint."""
+        return {**self.inputs, "seed": self.making.seed, "steps": self.making.steps}
+
+
+def photograph(label: str = "Photograph") -> tuple[gr.Image, gr.Checkbox]:
+    """An upload below the note of consent."""
     consent = gr.Checkbox(label=CONSENT, value=False)
-    return Photograph(
-        gr.Image(label=label, type="filepath", sources=["upload", "clipboard"], height=280), consent
+    # Without a mode Gradio hands the file on as it is: what opens it is `faces.images`, within its limits.
+    image = gr.Image(
+        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=280
     )
+    return image, consent
 
 
-def making(steps: int, label: str) -> Making:
+def making(task: str, steps: int, label: str) -> Making:
     """Seed, steps, and buttons that start and stop."""
     with gr.Row():
-        seed = gr.Number(label="Seed", value=0, precision=0, minimum=0, maximum=2**31 - 1)
-        count = gr.Slider(label="Steps", minimum=1, maximum=100, step=1, value=steps)
+        seed = gr.Number(label="Seed", value=0, precision=0, minimum=SEEDS[0], maximum=SEEDS[1])
+        count = gr.Slider(label="Steps", minimum=STEPS[0], maximum=STEPS[1], step=1, value=steps)
     with gr.Row():
-        run = gr.Button(label, variant="primary")
-        stop = gr.Button("Stop", variant="stop")
+        run = gr.Button(label, variant="primary", elem_id=f"{task}-run")
+        stop = gr.Button("Stop", variant="stop", elem_id=f"{task}-stop")
     return Making(seed, count, run, stop)
 
 
-def outcome(label: str = "Result") -> Outcome:
+def picture(label: str, **others: Any) -> gr.Image:
+    """A picture that was made, marked as synthetic."""
+    return gr.Image(
+        label=label, type="filepath", interactive=False, format="png", elem_classes=[BADGE], **others
+    )
+
+
+def before_and_after(task: str) -> gr.ImageSlider:
+    """A photograph and what became of it, with a line between them to move."""
+    return gr.ImageSlider(
+        label="Before and after", interactive=False, height=380, slider_position=50, elem_classes=[BADGE],
+        elem_id=f"{task}-before-after",
+    )  # fmt: skip
+
+
+def outcome(task: str, label: str = "Result") -> Outcome:
     """A picture, its settings and its file."""
-    image = gr.Image(label=label, type="filepath", interactive=False, format="png", height=380)
+    image = picture(label, height=380, elem_id=f"{task}-result")
     gr.Markdown(SYNTHETIC)
     download = gr.DownloadButton("Download", interactive=False)
     return Outcome(image, gr.JSON(label="Seed and settings"), download)
 
 
-def shown(result: Any) -> tuple[str, dict[str, Any], Any]:
+def shown(result: Result) -> tuple[str, dict[str, Any], Any]:
     """Values of an `Outcome` for a result."""
     file = str(result.file)
-    facts = {"task": result.task, "seed": result.seed, **result.settings}
-    return file, facts, gr.DownloadButton(value=file, interactive=True)
+    return file, result.facts(), gr.DownloadButton(value=file, interactive=True)
 
 
-def wire(
-    making: Making,
-    run: Callable[..., Any],
-    inputs: Sequence[Any],
-    outputs: Sequence[Any],
-    session: gr.State,
-    name: str,
-) -> None:
+def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions) -> None:
     """Run a handler when its button is pressed, and end it with the other one.
 
     Args:
-        making: its buttons, seed and steps, which follow the inputs.
-        run: takes the inputs, seed, steps and the session; returns the outputs and the session.
-        inputs: components.
-        outputs: components.
-        session: of the visitor.
-        name: of the endpoint.
+        form: the controls.
+        answer: gets their values; returns those of the outcome and of `outputs`.
+        outputs: components beside the outcome.
+        sessions: of all visitors.
     """
-    started = making.run.click(
-        run, [*inputs, making.seed, making.steps, session], [*outputs, session], api_name=name,
-        concurrency_id=LANE, concurrency_limit=1,
+    named = form.controls()
+    started = form.making.run.click(
+        handler(answer, list(named), sessions, form.task), list(named.values()), [*form.outcome, *outputs],
+        api_name=form.task, concurrency_id=LANE, concurrency_limit=1, preprocess=False,
+        show_progress_on=[form.outcome.image],
     )  # fmt: skip
-    making.stop.click(None, cancels=[started], queue=False, api_visibility="private")
+    # Cancelling takes it out of the queue where it still waits there.
+    form.making.stop.click(
+        stopper(sessions, form.task), cancels=[started], queue=False, api_visibility="private"
+    )
+
+
+def example_heads(form: Form, names: Sequence[str], values: Callable[[int, str], Mapping[str, Any]]) -> None:
+    """Heads that fill the form and run it with one click.
+
+    Args:
+        form: of the tab.
+        names: of the controls that an example sets beside the photograph.
+        values: gets the number and the file of an example, and returns what it sets them to.
+    """
+    target, heads = form.inputs[form.photograph], examples.heads()
+    gr.set_static_paths([examples.FOLDER])  # served where they lie: nobody's copies, never deleted
+    is_list = isinstance(target, gr.File)
+    gallery = gr.Gallery(
+        [str(head) for head in heads], label="Rendered example heads: one click runs them", columns=8, rows=1,
+        height=120, allow_preview=False, interactive=False, elem_id=f"{form.task}-examples", object_fit="cover",
+    )  # fmt: skip
+
+    def fill(event: gr.SelectData) -> list[Any]:
+        head = str(heads[event.index])
+        chosen = values(event.index, head)
+        return [[head] if is_list else head, *(chosen[name] for name in names)]
+
+    outputs = [target, *(form.inputs[name] for name in names)]
+    press(gallery.select(fill, None, outputs, api_visibility="private", queue=False), form)
+
+
+def press(event: Any, form: Form) -> None:
+    """Press the button of a form after an event has filled it."""
+    event.success(None, js=f"() => ({PRESS})({form.task!r})", api_visibility="private")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import html
 import queue
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,20 @@ import gradio as gr
 
 from gen.recipe import Recipe
 from gen.sample import Step
-from ui.events import LANE, plain_error_of_each, plain_errors, session_of
+from ui import controls
+from ui.events import LANE, handler, stopper
+from ui.given import Given
 from ui.limits import SEEDS, require_within
+from ui.running import Run
 from ui.session import Session
+from ui.sessions import Sessions
 
 RECIPES = ("identities", "expressions", "makeup", "textures")
 """Those that need no head assets."""
 MOST = 200
 """People of a dataset that a visitor may ask for; `mien generate` knows no limit."""
-
-
-class Stopped(RuntimeError):  # noqa: N818 - it reads as what happened
-    """A visitor stopped a dataset; what is finished stays, and the same request goes on from there."""
+_SAMPLES = 8
+"""Pictures of a preview, about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,11 @@ class DatasetRequest:
         if self.kind not in RECIPES:
             raise ValueError(f"recipe {self.kind!r}: expected one of {', '.join(RECIPES)}")
         require_within(self, people=(1, MOST), seed=SEEDS)
+
+    @classmethod
+    def of(cls, given: Given) -> DatasetRequest:
+        """Read it off the controls."""
+        return cls(kind=given.text("kind"), people=given.whole("people"), seed=given.whole("seed"))
 
     def recipe(self) -> Recipe:
         """The recipe that it means."""
@@ -65,14 +73,14 @@ class Job:
 
     recipe: Recipe
     out: Path
+    run: Run
     steps: queue.Queue[Step | Exception | None] = field(default_factory=queue.Queue)
-    stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Start the thread."""
-        threading.Thread(target=self._run, name="dataset", daemon=True).start()
+        threading.Thread(target=self._make, name="dataset", daemon=True).start()
 
-    def _run(self) -> None:
+    def _make(self) -> None:
         from gen import engine
 
         try:
@@ -83,8 +91,7 @@ class Job:
 
     def _told(self, step: Step) -> None:
         self.steps.put(step)
-        if self.stopping.is_set():
-            raise Stopped("dataset: stopped; start it again to go on")
+        self.run.check()
 
     def events(self) -> Iterator[Step]:
         """Reports until it is done.
@@ -115,7 +122,7 @@ def told(step: Step) -> str:
     return f"{step.stage}: {step.done} of {step.total}{rate}"
 
 
-def tab(session: gr.State) -> None:
+def tab(sessions: Sessions) -> None:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
@@ -123,39 +130,80 @@ def tab(session: gr.State) -> None:
             people = gr.Slider(label="People, or pictures a class", minimum=1, maximum=MOST, step=1, value=4)
             seed = gr.Number(label="Seed", value=0, precision=0, minimum=SEEDS[0], maximum=SEEDS[1])
             with gr.Row():
-                plan, start = gr.Button("Show the plan"), gr.Button("Start or go on", variant="primary")
-                stop = gr.Button("Stop", variant="stop")
-            text = gr.Textbox(label="Plan and progress", lines=14, interactive=False)
+                plan = gr.Button("Show the plan", elem_id="dataset-plan")
+                glance = gr.Button("Preview a few pictures", elem_id="dataset-preview")
+            with gr.Row():
+                start = gr.Button("Start or go on", variant="primary", elem_id="dataset-run")
+                stop = gr.Button("Stop", variant="stop", elem_id="dataset-stop")
+            gr.Markdown(
+                "Stopped, it keeps what is finished; started again with the same settings, it goes on there."
+            )
+            text = gr.Textbox(label="Plan and progress", lines=12, interactive=False, elem_id="dataset-text")
         with gr.Column():
-            sheet = gr.Image(label="What was made", interactive=False, type="filepath", height=420)
-            download = gr.DownloadButton("Download", interactive=False)
-            report = gr.DownloadButton("Report", interactive=False)
-    job: Any = gr.State(None)
+            sheet = controls.picture("What was made", elem_id="dataset-sheet")
+            gr.Markdown(controls.SYNTHETIC)
+            download = gr.DownloadButton("Download the dataset", interactive=False)
+            report = gr.DownloadButton("Download the report", interactive=False)
+    with gr.Accordion("Report", open=False) as opened:
+        page = gr.HTML()
+    named = {"kind": kind, "people": people, "seed": seed}
+    inputs = list(named.values())
 
-    @plain_errors
-    def describe(which, number, chance):  # noqa: ANN001, ANN202
+    def describe(given: Given, _: Run) -> str:
+        from gen import preview  # slow to import
+
+        return preview.dry_run(DatasetRequest.of(given).recipe())
+
+    def sample(given: Given, run: Run) -> str:
         from gen import preview
 
-        return preview.dry_run(DatasetRequest(kind=which, people=int(number), seed=int(chance)).recipe())
+        recipe = DatasetRequest.of(given).recipe()
+        return str(preview.preview(recipe, run.session.path("sheet", ".jpg"), _SAMPLES, _into(run)))
 
-    def make(which, number, chance, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        request = DatasetRequest(kind=which, people=int(number), seed=int(chance))
-        running = Job(request.recipe(), folder(request, own))
-        running.start()
-        yield "started", None, download, report, running, own
-        for step in running.events():
-            yield told(step), None, download, report, running, own
-        files = [gr.DownloadButton(value=str(path), interactive=True) for path in
-                 (packed(running.out), running.out / "report.html")]  # fmt: skip
-        yield "finished", str(running.out / "contact.jpg"), *files, None, own
+    def make(given: Given, run: Run) -> Iterator[Any]:
+        request = DatasetRequest.of(given)
+        job = Job(request.recipe(), folder(request, run.session), run)
+        job.start()
+        yield "started", None, download, report, "", gr.skip()
+        for step in job.events():
+            tell(run, step)
+            yield told(step), None, download, report, "", gr.skip()
+        files = packed(job.out), job.out / "report.html"
+        offered = [gr.DownloadButton(value=str(file), interactive=True) for file in files]
+        yield "finished", str(job.out / "contact.jpg"), *offered, framed(files[1]), gr.Accordion(open=True)
 
-    inputs = [kind, people, seed]
-    plan.click(describe, inputs, text, api_name="dataset_plan")
-    start.click(
-        plain_error_of_each(make), [*inputs, session], [text, sheet, download, report, job, session],
-        api_name="dataset", concurrency_id=LANE, concurrency_limit=1,
-    )  # fmt: skip
-    stop.click(
-        lambda running: running and running.stopping.set(), job, None, queue=False, api_visibility="private"
+    plan.click(
+        handler(describe, list(named), sessions, "plan"),
+        inputs,
+        text,
+        api_name="dataset_plan",
+        preprocess=False,
     )
+    lane = {"concurrency_id": LANE, "concurrency_limit": 1, "preprocess": False}
+    glance.click(
+        handler(sample, list(named), sessions, "dataset"), inputs, sheet, api_name="dataset_preview", **lane
+    )
+    start.click(
+        handler(make, list(named), sessions, "dataset"), inputs, [text, sheet, download, report, page, opened],
+        api_name="dataset", show_progress_on=[text], **lane,
+    )  # fmt: skip
+    # Nothing is cancelled: what runs ends after the batch in hand, and says so.
+    stop.click(stopper(sessions, "dataset"), queue=False, api_visibility="private")
+
+
+def tell(run: Run, step: Step) -> None:
+    """Move the progress bar, with the rate of acceptance beside it."""
+    run.progress((step.done, step.total), desc=told(step), unit="batches")
+
+
+def framed(report: Path) -> str:
+    """A report in a frame of the page, without scripts."""
+    return f'<iframe sandbox title="report" class="report" srcdoc="{html.escape(report.read_text("utf-8"))}"></iframe>'
+
+
+def _into(run: Run) -> Callable[[Step], None]:
+    def stepped(step: Step) -> None:
+        run.check()
+        tell(run, step)
+
+    return stepped

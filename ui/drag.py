@@ -9,13 +9,22 @@ import gradio as gr
 import numpy as np
 import torch
 
+from faces.images import open_image
 from faces.provenance import save_image
+from pipelines.drag.drawing import draw_flow
+from pipelines.drag.gestures import EXAMPLES
 from ui import canvas, controls, uploads
-from ui.canvas_state import TABLE_HEADERS, CanvasState, from_table, to_table
-from ui.events import LANE, plain_errors, session_of
+from ui.canvas_state import CanvasState
+from ui.controls import Form
+from ui.drag_board import Board, Glance
+from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
+from ui.running import Run
 from ui.services import Services
-from ui.session import Result, Session
+from ui.session import Result
+from ui.sessions import Sessions
+
+COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,102 +41,111 @@ class DragRequest:
         """Refuse what no control gives."""
         require_within(self, steps=STEPS, seed=SEEDS)
 
+    @classmethod
+    def of(cls, given: Given) -> DragRequest:
+        """Read it off the controls."""
+        return cls(
+            photo=given.file("photo"), consented=given.flag("consented"),
+            drawn=CanvasState.parse(given.values["drawn"]), steps=given.whole("steps"), seed=given.whole("seed"),
+        )  # fmt: skip
 
-def preview(request: DragRequest, services: Services, session: Session) -> np.ndarray:
-    """Move pixels alone, (h, w, 3) uint8, at once.
+
+def preview(request: DragRequest, services: Services, run: Run) -> Glance:
+    """Move pixels alone, at once.
 
     Raises:
         ImageError: the photograph cannot be used.
         ConsentMissing: without consent.
         ValueError: nothing is drawn, or on another photograph.
     """
-    photo = uploads.read(request.photo, session, request.consented)
+    photo = uploads.read(request.photo, run.session, request.consented)
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
-    pipe: Any = services.pipeline("drag")
-    return np.asarray(pipe.preview(photo, given["drags"], given["pins"]).images[0])
+    pipe: Any = services.pipeline("drag", run)
+    moved = pipe.preview(photo, given["drags"], given["pins"], given["mask"])
+    origin = pipe.provenance(**_counts(given), preview=True)
+    origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
+    longest = float(np.linalg.norm(given["drags"][:, 1] - given["drags"][:, 0], axis=1).max())
+    matrix = np.eye(2, 3) if moved.matrices[0] is None else moved.matrices[0]
+    return Glance(
+        file=save_image(moved.images[0], run.session.path("preview", ".png"), origin),
+        photo=photo,
+        flow=draw_flow(moved.flow[0].cpu().numpy(), photo, matrix, longest),
+    )
 
 
-def make(request: DragRequest, services: Services, session: Session) -> Result:
-    """Edit the photograph; raises as `preview` does."""
-    photo = uploads.read(request.photo, session, request.consented)
+def make(request: DragRequest, services: Services, run: Run, asked: dict[str, Any] | None = None) -> Result:
+    """Edit the photograph; raises as `preview` does, and `Stopped`."""
+    photo = uploads.read(request.photo, run.session, request.consented)
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
-    pipe: Any = services.pipeline("drag")
+    pipe: Any = services.pipeline("drag", run)
     output = pipe(
         photo,
         **given,
         num_inference_steps=request.steps,
         generator=torch.Generator("cpu").manual_seed(request.seed),
+        callback_on_step_end=run.steps(request.steps),
     )
-    settings = {"drags": len(given["drags"]), "pins": len(given["pins"]), "steps": request.steps}
+    settings = {**_counts(given), "steps": request.steps}
     origin = pipe.provenance(seed=request.seed, **settings)
-    origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
-    file = save_image(output.images[0], session.path("drag", ".png"), origin)
-    return session.add(Result(task="drag", file=file, seed=request.seed, settings=settings))
+    origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
+    file = save_image(output.images[0], run.session.path("drag", ".png"), origin)
+    return run.session.add(
+        Result(task="drag", file=file, seed=request.seed, settings=settings, asked=asked or {})
+    )
 
 
-def tab(services: Services, session: gr.State) -> gr.Image:
-    """Lay the tab out; returns where a photograph goes."""
+def gesture(photo: np.ndarray, name: str, services: Services, run: Run | None = None) -> CanvasState:
+    """Arrows and pins of one of `EXAMPLES` on the face in a photograph.
+
+    Raises:
+        NoFaceFound: there is none.
+        ValueError: an unknown gesture.
+    """
+    if name not in tuple(EXAMPLES):
+        raise ValueError(f"gesture {name!r}: expected one of {', '.join(EXAMPLES)}")
+    pipe: Any = services.pipeline("drag", run)
+    size = (photo.shape[1], photo.shape[0])
+    landmarks = pipe.analyzer.require_face(photo, name="photograph").landmarks
+    return CanvasState.at_places(*EXAMPLES[name].on(landmarks, size), size)
+
+
+def _counts(given: dict[str, Any]) -> dict[str, int]:
+    return {"drags": len(given["drags"]), "pins": len(given["pins"])}
+
+
+def tab(services: Services, sessions: Sessions) -> Form:
+    """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo = controls.photograph()
-            drawing = canvas.drag_canvas()
-            with gr.Accordion("The same in numbers", open=False):
-                table = gr.Dataframe(
-                    headers=list(TABLE_HEADERS), type="array", datatype="number", interactive=True,
-                    label="x, y, to x, to y in pixels; without a target a pin",
-                )  # fmt: skip
-            glance = gr.Button("Preview by moved pixels")
-            making = controls.making(8, "Make the edit")
+            photo, consent = controls.photograph()
+            board = Board.lay_out(list(EXAMPLES))
+            making = controls.making("drag", 8, "Make the edit")
         with gr.Column():
-            made = controls.outcome()
-            beside = gr.ImageSlider(label="Before and after", interactive=False, height=380)
-
-    @plain_errors
-    def upload(file, agreed, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        if not file or not agreed:
-            return canvas.canvas_update(None), [], own
-        return canvas.canvas_update(uploads.read(file, own, agreed)), [], own
-
-    @plain_errors
-    def look(file, agreed, drawn, seed, steps, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        moved = preview(_request(file, agreed, drawn, steps, seed), services, own)
-        return (file, moved), own
-
-    @plain_errors
-    def run(file, agreed, drawn, seed, steps, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        result = make(_request(file, agreed, drawn, steps, seed), services, own)
-        return *controls.shown(result), (file, str(result.file)), own
-
-    for changed in (photo.image.change, photo.consent.change):
-        changed(upload, [*photo, session], [drawing, table, session], api_visibility="private")
-    drawing.input(
-        plain_errors(lambda drawn: to_table(CanvasState.parse(drawn))), drawing, table, trigger_mode="always_last",
-        api_visibility="private",
+            board.lay_out_preview()
+            beside = controls.before_and_after("drag")
+            made = controls.outcome("drag")
+    form = Form(
+        task="drag",
+        inputs={"photo": photo, "consented": consent, "drawn": board.drawing},
+        photograph="photo", making=making, outcome=made,
     )  # fmt: skip
-    table.input(
-        plain_errors(_from_rows),
-        [table, drawing],
-        drawing,
-        trigger_mode="always_last",
-        api_visibility="private",
-    )
-    glance.click(
-        look, [*photo, drawing, making.seed, making.steps, session], [beside, session], api_name="drag_preview",
-        concurrency_id=LANE, concurrency_limit=1,
-    )  # fmt: skip
-    controls.wire(making, run, [*photo, drawing], [*made, beside], session, "drag")
-    return photo.image
 
+    def answer(given: Given, run: Run) -> tuple[Any, ...]:
+        request = DragRequest.of(given)
+        result = make(request, services, run, dict(given.values))
+        return *controls.shown(result), (request.photo, str(result.file))
 
-def _request(file: str | None, agreed: bool, drawn: Any, steps: float, seed: float) -> DragRequest:
-    return DragRequest(
-        photo=file, consented=agreed, drawn=CanvasState.parse(drawn), steps=int(steps), seed=int(seed)
-    )
+    def ready_made(index: int, path: str) -> dict[str, Any]:
+        picture, name = open_image(path), list(EXAMPLES)[index % len(EXAMPLES)]
+        return {"drawn": canvas.canvas_update(picture, gesture(picture, name, services))}
 
+    def look(given: Given, run: Run) -> Glance:
+        return preview(DragRequest.of(given), services, run)
 
-def _from_rows(rows: Any, drawn: Any) -> Any:
-    before = CanvasState.parse(drawn)
-    return from_table(rows, before.size, kept=before).to_json() if before.size else gr.skip()
+    def suggest(photo: np.ndarray, name: str, run: Run) -> CanvasState:
+        return gesture(photo, name, services, run)
+
+    controls.wire(form, answer, [beside], sessions)
+    controls.example_heads(form, ["drawn"], ready_made)
+    board.wire(form, look, suggest, sessions)
+    return form

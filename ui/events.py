@@ -1,55 +1,87 @@
-"""How tabs answer: errors in plain words, one lane for all that computes, sessions of visitors."""
+"""How events are answered: errors in plain words, the session of the visitor, one lane for all that computes."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 
-from ui.session import Session
+from ui.given import Given, uploads_in
+from ui.running import Run, Stopped
+from ui.sessions import Sessions
 
 LANE = "compute"
 """Events that compute share this queue: one at a time on one device."""
 _EXPECTED = (ValueError, OSError, ImportError, RuntimeError, KeyError)
 """Errors that are about the input or the machine; anything else is a bug and is shown as one."""
 
+Answer = Callable[[Given, Run], Any]
+"""What a tab does with the values of its controls: returns the values of its outputs."""
 
-def plain_errors(handler: Callable[..., Any]) -> Callable[..., Any]:
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
     """Turn errors about the input into one line that the page shows where it happened."""
-
-    @functools.wraps(handler)
-    def answered(*arguments: Any) -> Any:
-        try:
-            return handler(*arguments)
-        except gr.Error:
-            raise
-        except _EXPECTED as error:
-            text = " ".join(str(error).split()) or type(error).__name__
-            raise gr.Error(text, print_exception=False) from None
-
-    return answered
+    try:
+        yield
+    except gr.Error:
+        raise
+    except Stopped:
+        raise gr.Error("Stopped.", title="Stopped", print_exception=False, duration=4) from None
+    except _EXPECTED as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise gr.Error(text, print_exception=False) from None
 
 
-def plain_error_of_each(handler: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
-    """`plain_errors` for a handler that yields."""
+def handler(answer: Answer, names: Sequence[str], sessions: Sessions, task: str) -> Callable[..., Any]:
+    """A function for Gradio out of one on named values. The event needs `preprocess=False`: values are checked here.
 
-    def answered(*arguments: Any) -> Iterator[Any]:
-        answers = handler(*arguments)
-        step = plain_errors(lambda: next(answers, None))
-        while (answer := step()) is not None:
-            yield answer
+    Args:
+        answer: does the work.
+        names: of the inputs, which become the parameters of the endpoint.
+        sessions: of all visitors.
+        task: by which the work is stopped.
+    """
 
-    return answered
+    def handle(*values: Any) -> Any:
+        *given, request, progress = values
+        with plain_errors():
+            run = _begin(given, request, progress)
+            return answer(Given(dict(zip(names, given, strict=True))), run)
+
+    def handle_each(*values: Any) -> Iterator[Any]:
+        *given, request, progress = values
+        with plain_errors():
+            run = _begin(given, request, progress)
+            yield from answer(Given(dict(zip(names, given, strict=True))), run)
+
+    def _begin(given: Sequence[Any], request: gr.Request, progress: Any) -> Run:
+        session = sessions.note(request.session_hash, list(uploads_in(given)))
+        return session.run(task, progress)
+
+    return _signed(handle_each if inspect.isgeneratorfunction(answer) else handle, names)
 
 
-def session_of(session: Session | None) -> Session:
-    """The visitor's session, started on the first event."""
-    return Session.start() if session is None else session
+def stopper(sessions: Sessions, task: str | None = None) -> Callable[[gr.Request], None]:
+    """A function that ends a visitor's computation of a task, or all of them."""
+
+    def end(request: gr.Request) -> None:
+        sessions.of(request.session_hash).stop(task)
+
+    return end
 
 
-def close(session: Session | None) -> None:
-    """End a session, if there is one."""
-    if session is not None:
-        session.close()
+def _signed(function: Callable[..., Any], names: Sequence[str]) -> Callable[..., Any]:
+    """Give a function of any values the parameters that Gradio reads off it: names of inputs, request, progress."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(name, kind) for name in names]
+    parameters += [
+        inspect.Parameter("request", kind, annotation=gr.Request),
+        inspect.Parameter("progress", kind, default=gr.Progress()),
+    ]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {"request": gr.Request}
+    return function

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 import torch
 
 from faces import policy, vocabulary
+from faces.head.expression import PROTOTYPES
+from faces.head.spec import unit_columns
 from faces.provenance import save_image
 from ui import controls, uploads
-from ui.events import plain_errors, session_of
+from ui.controls import Form
+from ui.events import LANE, handler
+from ui.face_map import face_map, from_sliders, to_sliders
+from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
+from ui.running import Run
 from ui.services import Services
-from ui.session import Result, Session
+from ui.session import Result
+from ui.sessions import Sessions
 
 STRONGEST = 1.5
-SHOWN = {
-    "AU1": "inner brows up", "AU2": "outer brows up", "AU4": "brows together", "AU5": "eyes wide", "AU6": "cheeks up",
-    "AU9": "nose wrinkled", "AU12": "mouth corners up", "AU15": "mouth corners down", "AU17": "chin up",
-    "AU20": "mouth stretched", "AU25": "lips apart", "AU26": "jaw open", "AU43": "eyes closed",
+WORDS = {
+    "AU1": "inner brows up", "AU2": "outer brows up", "AU4": "brows down", "AU5": "eyes wide", "AU7": "lids tight",
+    "AU9": "nose wrinkled", "AU10": "upper lip up", "AU12": "mouth corners up", "AU15": "mouth corners down",
+    "AU16": "lower lip down", "AU17": "chin up", "AU18": "lips puckered", "AU20": "mouth stretched",
+    "AU22": "lips funnelled", "AU24": "lips pressed", "AU25": "lips apart", "AU26": "jaw open",
+    "AU38": "nostrils wide", "AU43": "eyes closed",
 }  # fmt: skip
-"""Action units with a slider -> what they do."""
+"""Action unit -> what it does."""
+_SIDES = {"L": "their left", "R": "their right"}
+SHOWN = {
+    column: WORDS[column] if column in WORDS else f"{WORDS[column[:-1]]}, {_SIDES[column[-1]]}"
+    for column in vocabulary.UNIT_COLUMNS
+}
+"""What there is a slider for -> what it does; sides are the subject's."""
+BY_UNITS = "by action units"
+EXAMPLES = tuple(name for name in vocabulary.EXPRESSIONS if name != "neutral")
+_GLANCE = 6
+"""Steps of the live preview."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +56,7 @@ class ExpressionRequest:
     """Of `vocabulary.EXPRESSIONS`, instead of units."""
     intensity: float = 1.0
     units: tuple[tuple[str, float], ...] = ()
-    """Action unit and its strength, such as ("AU12", 0.8)."""
+    """Column of `vocabulary.UNIT_COLUMNS` and its strength, such as ("AU12L", 0.8)."""
     steps: int = 20
     seed: int = 0
 
@@ -45,7 +64,7 @@ class ExpressionRequest:
         """Refuse what no control gives."""
         policy.require(self.prompt)
         require_within(self, intensity=(0, 2), steps=STEPS, seed=SEEDS)
-        if self.expression is not None and self.expression not in vocabulary.EXPRESSIONS:
+        if self.expression is not None and self.expression not in tuple(vocabulary.EXPRESSIONS):
             raise ValueError(
                 f"expression {self.expression!r}: expected one of {', '.join(vocabulary.EXPRESSIONS)}"
             )
@@ -53,17 +72,38 @@ class ExpressionRequest:
             if not 0 <= value <= STRONGEST:
                 raise ValueError(f"{name} {value}: expected a number from 0 to {STRONGEST:g}")
 
+    @classmethod
+    def of(cls, given: Given) -> ExpressionRequest:
+        """Read it off the controls."""
+        expression = given.text("expression")
+        by_units = expression == BY_UNITS
+        units = tuple((unit, given.number(unit)) for unit in SHOWN)
+        return cls(
+            photo=given.file("photo"), consented=given.flag("consented"), prompt=given.text("prompt"),
+            expression=None if by_units else expression, intensity=given.number("intensity"),
+            units=tuple(one for one in units if one[1]) if by_units else (),
+            steps=given.whole("steps"), seed=given.whole("seed"),
+        )  # fmt: skip
 
-def make(request: ExpressionRequest, services: Services, session: Session) -> Result:
-    """Draw a person with an expression.
+    def settings(self) -> dict[str, Any]:
+        """What is told of a result."""
+        return {
+            "prompt": self.prompt, "expression": self.expression, "intensity": self.intensity,
+            "units": dict(self.units), "steps": self.steps,
+        }  # fmt: skip
+
+
+def draw(request: ExpressionRequest, services: Services, run: Run, name: str = "expression") -> Any:
+    """Draw a person with an expression and return the file.
 
     Raises:
         ImageError: the photograph cannot be used; `NoFaceFound` where it shows no face.
         ConsentMissing: without consent.
         ValueError: settings out of range, or an unknown action unit.
+        Stopped: the visitor wants no more.
     """
-    photo = uploads.read(request.photo, session, request.consented) if request.photo else None
-    pipe: Any = services.pipeline("expression")
+    photo = uploads.read(request.photo, run.session, request.consented) if request.photo else None
+    pipe: Any = services.pipeline("expression", run)
     output = pipe(
         image=photo,
         prompt=request.prompt,
@@ -72,51 +112,113 @@ def make(request: ExpressionRequest, services: Services, session: Session) -> Re
         intensity=request.intensity,
         num_inference_steps=request.steps,
         generator=torch.Generator("cpu").manual_seed(request.seed),
+        callback_on_step_end=run.steps(request.steps),
     )
-    settings = {
-        "prompt": request.prompt, "expression": request.expression, "intensity": request.intensity,
-        "units": dict(request.units), "steps": request.steps,
-    }  # fmt: skip
-    asked = {name: settings[name] for name in ("expression", "intensity", "units")}
+    settings = request.settings()
+    asked = {key: settings[key] for key in ("expression", "intensity", "units")}
     origin = pipe.provenance(seed=request.seed, steps=request.steps, prompt=request.prompt, **asked)
-    file = save_image(output.images[0], session.path("expression", ".png"), origin)
-    return session.add(Result(task="expression", file=file, seed=request.seed, settings=settings))
+    return save_image(output.images[0], run.session.path(name, ".png"), origin)
 
 
-def tab(services: Services, session: gr.State) -> gr.Image:
-    """Lay the tab out; returns where a photograph goes."""
+def make(
+    request: ExpressionRequest, services: Services, run: Run, asked: dict[str, Any] | None = None
+) -> Result:
+    """`draw`, kept among the results."""
+    file = draw(request, services, run)
+    return run.session.add(
+        Result(
+            task="expression", file=file, seed=request.seed, settings=request.settings(), asked=asked or {}
+        )
+    )
+
+
+def preset(name: str, intensity: float) -> list[float]:
+    """Values of the sliders for an expression: its typical units."""
+    typical = unit_columns(PROTOTYPES[name])
+    return [min(STRONGEST, round(typical.get(column, 0.0) * intensity, 2)) for column in SHOWN]
+
+
+def tab(services: Services, sessions: Sessions) -> Form:
+    """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo = controls.photograph("Photograph of the person, or none")
+            photo, consent = controls.photograph("Photograph of the person, or none")
             prompt = gr.Textbox(label="Prompt", value="portrait of a person", max_lines=3)
-            preset = gr.Radio(
-                label="Expression", choices=["by action units", *vocabulary.EXPRESSIONS], value="happy"
+            chosen = gr.Radio(
+                label="Expression", choices=[BY_UNITS, *vocabulary.EXPRESSIONS], value="neutral"
             )
             intensity = gr.Slider(label="Intensity", minimum=0, maximum=2, step=0.05, value=1)
-            with gr.Accordion("Action units", open=False):
-                sliders = [
-                    gr.Slider(
-                        label=f"{unit}: {SHOWN[unit]}", minimum=0, maximum=STRONGEST, step=0.05, value=0
-                    )
-                    for unit in SHOWN
-                ]
-            making = controls.making(20, "Draw the expression")
+            live = gr.Checkbox(label="Live preview: fewer steps, drawn as you move something", value=True)
+            making = controls.making("expression", 20, "Draw the expression")
         with gr.Column():
-            made = controls.outcome()
+            drawn = face_map(SHOWN, STRONGEST, elem_id="face-map")
+            with gr.Accordion("Action units as sliders", open=False):
+                sliders = {
+                    unit: gr.Slider(
+                        label=f"{unit}: {words}", minimum=0, maximum=STRONGEST, step=0.05, value=0,
+                        elem_id=f"slider-{unit}",
+                    )
+                    for unit, words in SHOWN.items()
+                }  # fmt: skip
+        with gr.Column():
+            glance = controls.picture("Preview", height=240, elem_id="expression-preview")
+            made = controls.outcome("expression")
+    form = Form(
+        task="expression",
+        inputs={
+            "photo": photo, "consented": consent, "prompt": prompt, "expression": chosen, "intensity": intensity,
+            **sliders,
+        },
+        photograph="photo", making=making, outcome=made,
+    )  # fmt: skip
 
-    @plain_errors
-    def run(file, agreed, text, chosen, factor, *rest):  # noqa: ANN001, ANN002, ANN202
-        *values, seed, steps, visitor = rest
-        own = session_of(visitor)
-        by_units = chosen == "by action units"
-        units = tuple((unit, float(value)) for unit, value in zip(SHOWN, values, strict=True) if value)
-        request = ExpressionRequest(
-            photo=file, consented=agreed, prompt=text, expression=None if by_units else chosen, intensity=factor,
-            units=units if by_units else (), steps=int(steps), seed=int(seed),
-        )  # fmt: skip
-        return *controls.shown(make(request, services, own)), own
+    def answer(given: Given, run: Run) -> tuple[Any, ...]:
+        return controls.shown(make(ExpressionRequest.of(given), services, run, dict(given.values)))
 
-    controls.wire(
-        making, run, [*photo, prompt, preset, intensity, *sliders], list(made), session, "expression"
+    def look(given: Given, run: Run) -> Any:
+        if not given.flag("live"):
+            return gr.skip()
+        request = replace(ExpressionRequest.of(given), steps=_GLANCE)
+        return str(draw(request, services, run, "preview"))
+
+    controls.wire(form, answer, [], sessions)
+    controls.example_heads(
+        form, ["expression"], lambda index, _: {"expression": EXAMPLES[index % len(EXAMPLES)]}
     )
-    return photo.image
+    _link(chosen, intensity, list(sliders.values()), drawn)
+    named = {**form.controls(), "live": live}
+    moved = [
+        chosen.input,
+        intensity.release,
+        drawn.input,
+        live.input,
+        *(one.release for one in sliders.values()),
+    ]
+    gr.on(
+        moved, handler(look, list(named), sessions, "expression_preview"), list(named.values()), glance,
+        api_name="expression_preview", concurrency_id=LANE, concurrency_limit=1, preprocess=False,
+        trigger_mode="always_last", show_progress_on=[glance],
+    )  # fmt: skip
+    return form
+
+
+def _link(chosen: gr.Radio, intensity: gr.Slider, sliders: list[gr.Slider], drawn: gr.HTML) -> None:
+    """Presets set the units, and who moves a unit leaves the preset; the map and the sliders show the same."""
+    for event in (chosen.input, intensity.input):
+        event(
+            lambda name, factor: [gr.skip()] * len(SHOWN) if name == BY_UNITS else preset(name, factor),
+            [chosen, intensity], sliders, queue=False, show_progress="hidden", api_visibility="private",
+        )  # fmt: skip
+    gr.on(
+        [one.change for one in sliders],
+        None,
+        sliders,
+        drawn,
+        js=from_sliders(SHOWN),
+        api_visibility="private",
+    )
+    drawn.input(None, drawn, sliders, js=to_sliders(SHOWN), api_visibility="private")
+    gr.on(
+        [drawn.input, *(one.input for one in sliders)], None, None, chosen, js=f"() => {BY_UNITS!r}",
+        api_visibility="private",
+    )  # fmt: skip

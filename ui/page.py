@@ -3,49 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
-from ui import dataset, drag, expression, makeup, portrait, results, texture
-from ui.events import close, session_of
+from ui import dataset, drag, expression, makeup, models, portrait, results, texture
+from ui.controls import Form
+from ui.events import stopper
 from ui.services import Services
-from ui.session import Session
+from ui.sessions import Sessions
 
-TABS: dict[str, Callable[[Services, gr.State], gr.Image | gr.File]] = {
-    "Portrait": portrait.tab, "Expression": expression.tab, "Makeup": makeup.tab, "Drag": drag.tab,
-    "Texture": texture.tab,
-}  # fmt: skip
-"""Title -> what lays it out, and says where it takes a photograph."""
-UPLOAD_LIMIT = "20mb"
+TABS: tuple[tuple[str, str, Callable[[Services, Sessions], Form]], ...] = (
+    ("portrait", "Portrait", portrait.tab),
+    ("expression", "Expression", expression.tab),
+    ("makeup", "Makeup", makeup.tab),
+    ("drag", "Drag", drag.tab),
+    ("texture", "Texture", texture.tab),
+)
+"""Task, title, and what lays it out."""
 _WAITING = 64
 """Requests that wait at once; further ones are told to come back."""
 _DELETED = (600, 3600)
-"""Seconds between looks for old files, and age at which they go, for visitors that never say goodbye."""
+"""Seconds between looks for uploads that no event ever mentioned, and the age at which they go."""
 _LEAD = """# Mien
-Portraits, expressions, makeup and textured heads, made on this machine. The bundled model knows rendered adults only.
-Every result is synthetic, and its file says so."""
+Portraits, expressions, makeup, dragged faces and textured heads, made on this machine. The bundled model knows rendered
+adults only. Every result is synthetic, and its file says so."""
 
 
-def build_app(services: Services) -> gr.Blocks:
-    """Lay the page out; no model is loaded."""
+def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks:
+    """Lay the page out; no model is loaded.
+
+    Args:
+        services: pipelines.
+        sessions: of visitors; by default in Gradio's folder of uploads, GRADIO_TEMP_DIR.
+    """
+    sessions = sessions_beside_uploads() if sessions is None else sessions
     with gr.Blocks(title="Mien", analytics_enabled=False, delete_cache=_DELETED) as app:
         gr.Markdown(_LEAD)
-        session: Any = gr.State(None, time_to_live=_DELETED[1], delete_callback=close)
-        with gr.Tabs():
-            targets = {}
-            for title, lay_out in TABS.items():
-                with gr.Tab(title):
-                    targets[title] = lay_out(services, session)
-            with gr.Tab("Results") as opened:
-                gallery = results.tab(session, targets)
-                opened.select(
-                    lambda visitor: session_of(visitor).gallery(), session, gallery, api_visibility="private"
-                )
-            with gr.Tab("Dataset"):
-                dataset.tab(session)
-            with gr.Tab("Models"):
-                loaded = gr.JSON(label="Loaded", value=[])
-                gr.Button("Show what is loaded").click(services.loaded, None, loaded, api_name="models")
-        app.load(lambda: Session.start(), None, session, api_visibility="private")
-    return app.queue(max_size=_WAITING, default_concurrency_limit=4)
+        with gr.Tabs(elem_id="tabs") as tabs:
+            forms, rows = [], []
+            for task, title, lay_out in TABS:
+                with gr.Tab(title, id=task):
+                    forms.append(lay_out(services, sessions))
+                    rows.append(_send_buttons(task))
+            with gr.Tab("Results", id="results") as opened:
+                gallery = results.tab(sessions, forms, tabs)
+            with gr.Tab("Dataset", id="dataset"):
+                dataset.tab(sessions)
+            with gr.Tab("Models", id="models") as looked_at:
+                loaded = models.tab(services, sessions)
+        for form, buttons in zip(forms, rows, strict=True):
+            results.send_row(form, [one for one in forms if one is not form], tabs, buttons)
+        _wire_page(app, services, sessions, (opened, gallery), (looked_at, loaded))
+    return app.queue(max_size=_WAITING, default_concurrency_limit=4, api_open=False)
+
+
+def sessions_beside_uploads() -> Sessions:
+    """Sessions below Gradio's folder of uploads: it serves what lies there, and copies none of it."""
+    uploads = Path(get_upload_folder())
+    return Sessions(uploads / "sessions", uploads)
+
+
+def _send_buttons(task: str) -> dict[str, gr.Button]:
+    with gr.Row():
+        return {
+            other: gr.Button(f"Use the result in {title}", size="sm", min_width=130)
+            for other, title, _ in TABS
+            if other != task
+        }
+
+
+def _wire_page(
+    app: gr.Blocks, services: Services, sessions: Sessions, gallery: tuple[Any, Any], loaded: tuple[Any, Any]
+) -> None:
+    """What belongs to no tab: visitors who come and go, and tabs that show what is there when they are opened."""
+
+    def made(request: gr.Request) -> list[tuple[str, str]]:
+        return sessions.of(request.session_hash).gallery()
+
+    def leave(request: gr.Request) -> None:
+        sessions.leave(request.session_hash)
+
+    gallery[0].select(made, None, gallery[1], api_name="results", queue=False)
+    loaded[0].select(lambda: models.table(services), None, loaded[1], api_visibility="private", queue=False)
+    gr.api(stopper(sessions), api_name="stop", queue=False)
+    app.unload(leave)

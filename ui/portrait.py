@@ -11,12 +11,21 @@ import torch
 from faces import policy
 from faces.provenance import save_image
 from ui import controls, uploads
-from ui.events import plain_errors, session_of
+from ui.controls import Form
+from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
+from ui.running import Run
 from ui.services import Services
-from ui.session import Result, Session
+from ui.session import Result
+from ui.sessions import Sessions
 
 MOST = 4
+EXAMPLES = (
+    "portrait of a person, smiling",
+    "portrait of a person, surprised, facing slightly left",
+    "portrait of an elderly person with grey hair",
+    "portrait of a person, angry, in warm light",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +36,7 @@ class PortraitRequest:
     """Files of one person."""
     prompt: str
     consented: bool
+    negative_prompt: str = ""
     count: int = 1
     steps: int = 20
     guidance: float = 2.5
@@ -34,75 +44,106 @@ class PortraitRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no slider gives."""
+        """Refuse what no control gives."""
         if not self.prompt.strip():
             raise ValueError("prompt: say what the portrait should look like, such as 'a person, smiling'")
-        policy.require(self.prompt)
+        policy.require(self.prompt, self.negative_prompt)
         require_within(self, count=(1, MOST), steps=STEPS, guidance=(1, 15), identity=(0, 2), seed=SEEDS)
 
+    @classmethod
+    def of(cls, given: Given) -> PortraitRequest:
+        """Read it off the controls."""
+        return cls(
+            photos=given.files("photos"), prompt=given.text("prompt"), consented=given.flag("consented"),
+            negative_prompt=given.text("negative_prompt"), count=given.whole("count"), steps=given.whole("steps"),
+            guidance=given.number("guidance"), identity=given.number("identity"), seed=given.whole("seed"),
+        )  # fmt: skip
 
-def make(request: PortraitRequest, services: Services, session: Session) -> list[Result]:
+
+def make(
+    request: PortraitRequest, services: Services, run: Run, asked: dict[str, Any] | None = None
+) -> list[Result]:
     """Make portraits; each is a function of its seed.
+
+    Args:
+        request: what is asked for.
+        services: where the pipeline is.
+        run: of the visitor.
+        asked: values of the controls, for `Result.asked`.
 
     Raises:
         ImageError: a photograph cannot be used; `NoFaceFound` where it shows no face.
         ConsentMissing: without consent.
         ValueError: settings out of range.
+        Stopped: the visitor wants no more.
     """
-    photos = uploads.read_all(request.photos, session, request.consented)
-    pipe: Any = services.pipeline("portrait")
+    photos = uploads.read_all(request.photos, run.session, request.consented)
+    pipe: Any = services.pipeline("portrait", run)
     seeds = [request.seed + number for number in range(request.count)]
     output = pipe(
         image=photos,
         prompt=request.prompt,
+        negative_prompt=request.negative_prompt or None,
         num_images_per_prompt=request.count,
         num_inference_steps=request.steps,
         guidance_scale=request.guidance,
         identity_scale=request.identity,
         generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+        callback_on_step_end=run.steps(request.steps),
     )
-    settings = {name: value for name, value in asdict(request).items() if name not in ("photos", "consented")}
-    origin = pipe.provenance(steps=request.steps, prompt=request.prompt)  # hashes all weights: once
+    settings = {
+        name: value for name, value in asdict(request).items() if name not in ("photos", "consented", "seed")
+    }
+    origin = pipe.provenance(steps=request.steps, prompt=request.prompt)
     results = []
     for image, seed in zip(output.images, seeds, strict=True):
-        record = origin.model_copy(update={"seed": seed})
-        file = save_image(image, session.path("portrait", ".png"), record)
-        results.append(session.add(Result(task="portrait", file=file, seed=seed, settings=settings)))
+        file = save_image(
+            image, run.session.path("portrait", ".png"), origin.model_copy(update={"seed": seed})
+        )
+        again = {**(asked or {}), "seed": seed, "count": 1}
+        results.append(
+            run.session.add(Result(task="portrait", file=file, seed=seed, settings=settings, asked=again))
+        )
     return results
 
 
-def tab(services: Services, session: gr.State) -> gr.File:
-    """Lay the tab out; returns where photographs go."""
+def tab(services: Services, sessions: Sessions) -> Form:
+    """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photos = gr.File(
-                label="Photographs of one person",
-                file_count="multiple",
-                file_types=["image"],
-                type="filepath",
-            )
             consent = gr.Checkbox(label=uploads.CONSENT, value=False)
+            photos = gr.File(
+                label="Photographs of one person", file_count="multiple", file_types=["image"], type="filepath",
+                height=140,
+            )  # fmt: skip
             prompt = gr.Textbox(label="Prompt", value="portrait of a person, smiling", max_lines=3)
-            count = gr.Slider(label="Portraits", minimum=1, maximum=MOST, step=1, value=1)
-            identity = gr.Slider(label="Likeness", minimum=0, maximum=2, step=0.05, value=1)
-            guidance = gr.Slider(label="How closely the prompt is followed", minimum=1, maximum=15, value=2.5)
-            making = controls.making(20, "Make portraits")
+            with gr.Row():
+                count = gr.Slider(label="Portraits", minimum=1, maximum=MOST, step=1, value=1)
+                identity = gr.Slider(label="Likeness", minimum=0, maximum=2, step=0.05, value=1)
+            with gr.Accordion("More", open=False):
+                negative = gr.Textbox(label="What it should not show", value="", max_lines=3)
+                guidance = gr.Slider(
+                    label="How closely the prompt is followed", minimum=1, maximum=15, value=2.5
+                )
+            making = controls.making("portrait", 20, "Make portraits")
         with gr.Column():
-            made = controls.outcome()
-            more = gr.Gallery(label="All of them", columns=4, height=160, format="png")
+            made = controls.outcome("portrait")
+            more = gr.Gallery(
+                label="All of them", columns=MOST, height=180, format="png", elem_classes=[controls.BADGE]
+            )
+    form = Form(
+        task="portrait",
+        inputs={
+            "photos": photos, "consented": consent, "prompt": prompt, "negative_prompt": negative, "count": count,
+            "identity": identity, "guidance": guidance,
+        },
+        photograph="photos", making=making, outcome=made,
+    )  # fmt: skip
 
-    @plain_errors
-    def run(files, agreed, text, number, likeness, scale, seed, steps, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        request = PortraitRequest(
-            photos=tuple(files or ()), prompt=text, consented=agreed, count=int(number), steps=int(steps),
-            guidance=scale, identity=likeness, seed=int(seed),
-        )  # fmt: skip
-        results = make(request, services, own)
-        gallery = [(str(one.file), one.caption) for one in results]
-        return *controls.shown(results[0]), gallery, own
+    def answer(given: Given, run: Run) -> tuple[Any, ...]:
+        results = make(PortraitRequest.of(given), services, run, dict(given.values))
+        return *controls.shown(results[0]), [(str(one.file), one.caption) for one in results]
 
-    controls.wire(
-        making, run, [photos, consent, prompt, count, identity, guidance], [*made, more], session, "portrait"
-    )
-    return photos
+    controls.wire(form, answer, [more], sessions)
+    controls.example_heads(form, ["prompt"], lambda index, _: {"prompt": EXAMPLES[index % len(EXAMPLES)]})
+    return form

@@ -2,27 +2,84 @@
 
 from __future__ import annotations
 
+import importlib.util
+import ipaddress
 import os
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ui.services import Services
+
+UPLOAD_LIMIT = "20mb"
+_STATIC = Path(__file__).parent / "static"
 
 
-def serve(port: int, host: str, auth: Path | None, model: str, device: str | None) -> None:
-    """Serve the page; models are loaded while it answers already."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Address:
+    """Where the page is, and for whom."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    auth: Path | None = None
+    """File with a line NAME:PASSWORD for each visitor."""
+    mcp: bool = False
+    """Whether the endpoints are tools of the Model Context Protocol as well."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine reaches it."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def serve(address: Address, services: Services) -> None:
+    """Serve the page until it is stopped; models are loaded while it answers already.
+
+    Raises:
+        ValueError: a file of names and passwords that cannot be read as one.
+        ImportError: MCP without its package.
+    """
+    auth = _pairs(address.auth) if address.auth else None
+    if address.mcp and importlib.util.find_spec("mcp") is None:
+        raise ImportError("mcp: not installed; pip install 'gradio[mcp]', which installs an older pydantic")
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    from ui.page import UPLOAD_LIMIT, build_app
-    from ui.services import PIPELINES, Services
+    # A folder of our own, so that nothing stays behind; below the user's, where there is one.
+    with tempfile.TemporaryDirectory(prefix="mien-", dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        from ui.page import build_app
+        from ui.services import PIPELINES
 
-    services = Services(model, device)
-    app = build_app(services)
-    services.preload(*PIPELINES)
-    app.launch(
-        server_name=host,
-        server_port=port,
-        auth=_pairs(auth) if auth else None,
-        max_file_size=UPLOAD_LIMIT,
-        footer_links=["api"],
-        show_error=True,
-    )
+        app = build_app(services)
+        services.preload(*PIPELINES)
+        options: dict[str, Any] = launch_options() | ({"mcp_server": True} if address.mcp else {})
+        app.launch(server_name=address.host, server_port=address.port, auth=auth, **options)  # pyright: ignore[reportArgumentType]
+
+
+def launch_options() -> dict[str, Any]:
+    """How the page is launched, wherever it is."""
+    return {
+        "max_file_size": UPLOAD_LIMIT,
+        "footer_links": ["api"],
+        "show_error": True,
+        "ssr_mode": False,
+        "enable_monitoring": False,
+        "css_paths": [_STATIC / "page.css"],
+        "theme": _theme(),
+    }
+
+
+def _theme() -> Any:
+    """Fonts of the visitor's own machine: nothing is fetched from elsewhere."""
+    import gradio as gr
+
+    sans = ("ui-sans-serif", "system-ui", "sans-serif")
+    mono = ("ui-monospace", "Consolas", "monospace")
+    return gr.themes.Default(primary_hue="rose", font=sans, font_mono=mono)
 
 
 def _pairs(file: Path) -> list[tuple[str, str]]:

@@ -1,11 +1,15 @@
-"""What the tabs share: pipelines, loaded once when they are first needed or ahead of time, and the device."""
+"""What the tabs share: pipelines, loaded once when they are first needed or ahead of time, and where they run."""
 
 from __future__ import annotations
 
+import functools
 import importlib
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from ui.running import Run
 
 PIPELINES = {
     "portrait": ("pipelines.portrait.pipeline", "PortraitPipeline"),
@@ -15,37 +19,61 @@ PIPELINES = {
     "texture": ("pipelines.texture.pipeline", "TexturePipeline"),
 }
 """Task -> module and class."""
+NATIVE = "native"
+"""Attention of PyTorch itself."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A model, and where and how it runs."""
+
+    model: str = "mini"
+    """"mini", a folder or a hub id."""
+    device: str | None = None
+    """None chooses the best one present."""
+    attention: str = NATIVE
+    """Of `pipelines.attention.set_attention`."""
 
 
 @dataclass(slots=True, eq=False)
 class Services:
-    """Pipelines of one model on one device; one at a time is loaded, whoever asks.
+    """A pipeline for each task, one at a time loaded, whoever asks.
 
     Args:
-        model: "mini", a folder or a hub id.
-        device: None chooses the best one present.
+        start: what all tasks begin with.
+        examine: what `mien doctor` does: returns lines of group, name, status and detail.
+        open_to_choice: whether visitors may choose models. They choose for everybody, and any folder of the machine,
+            so it is for those who have the page to themselves.
     """
 
-    model: str = "mini"
-    device: str | None = None
+    start: Choice = field(default_factory=Choice)
+    examine: Callable[[], Iterable[Mapping[str, str]]] | None = None
+    open_to_choice: bool = False
+    _chosen: dict[str, Choice] = field(default_factory=dict)
     _loaded: dict[str, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def pipeline(self, task: str) -> Any:
+    def chosen(self, task: str) -> Choice:
+        """What a task uses."""
+        return self._chosen.get(task, self.start)
+
+    def pipeline(self, task: str, run: Run | None = None) -> Any:
         """The pipeline of a task, loaded now if it is not yet.
+
+        Args:
+            task: of `PIPELINES`.
+            run: of the visitor who waits, to be told.
 
         Raises:
             KeyError: an unknown task.
             OSError: the model has no weights for it.
+            ValueError: a device or attention that is not there.
         """
-        module, name = PIPELINES[task]
+        if run is not None:
+            run.says("loading the model" if task not in self._loaded else "reading the input")
         with self._lock:
             if task not in self._loaded:
-                from pipelines.device import best_device
-
-                made = getattr(importlib.import_module(module), name).from_pretrained(self.model)
-                made.set_progress_bar_config(disable=True)
-                self._loaded[task] = made.to(self.device or best_device())
+                self._loaded[task] = self._load(task, self.chosen(task))
             return self._loaded[task]
 
     def preload(self, *tasks: str) -> threading.Thread:
@@ -62,23 +90,62 @@ class Services:
         thread.start()
         return thread
 
-    def choose(self, model: str) -> None:
-        """Take another model from now on; what is loaded is let go."""
-        with self._lock:
-            self.model = model
-            self._loaded.clear()
+    def choose(self, choice: Choice, tasks: Iterable[str], run: Run) -> dict[str, str]:
+        """Take another model from now on, for the tasks that it has weights for; the others keep theirs.
+
+        Returns:
+            Task -> "loaded", or why it keeps what it had.
+
+        Raises:
+            PermissionError: visitors may not choose.
+        """
+        if not self.open_to_choice:
+            raise PermissionError(
+                "models: this page is open to others, so its models are chosen where it is started: --model, --device"
+            )
+        told = {}
+        for number, task in enumerate(names := list(tasks)):
+            run.says(f"loading {task}", number / len(names))
+            with self._lock:
+                try:
+                    self._loaded[task] = self._load(task, choice)
+                except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:
+                    told[task] = " ".join(str(error).split())[:300] or type(error).__name__
+                else:
+                    self._chosen[task] = choice
+                    told[task] = "loaded"
+        return told
 
     def loaded(self) -> list[dict[str, Any]]:
-        """Facts about the pipelines that are loaded: task, class, parameters in millions, device."""
-        return [
-            {
-                "task": task,
-                "pipeline": type(pipe).__name__,
-                "parameters_m": round(_parameters(pipe) / 1e6, 2),
-                "device": str(pipe.device),
-            }
-            for task, pipe in dict(self._loaded).items()
-        ]
+        """Facts about every task: what it uses, and of what is loaded class, size and device."""
+        return [self._facts(task) for task in PIPELINES]
+
+    def _facts(self, task: str) -> dict[str, Any]:
+        choice, pipe = self.chosen(task), self._loaded.get(task)
+        facts: dict[str, Any] = {"task": task, "model": choice.model, "attention": choice.attention}
+        if pipe is None:
+            return facts | {"loaded": False}
+        size = round(_parameters(pipe) / 1e6, 2)
+        return facts | {
+            "loaded": True,
+            "pipeline": type(pipe).__name__,
+            "parameters_m": size,
+            "device": str(pipe.device),
+        }
+
+    def _load(self, task: str, choice: Choice) -> Any:
+        from pipelines.attention import set_attention
+        from pipelines.device import best_device
+
+        module, name = PIPELINES[task]
+        made = getattr(importlib.import_module(module), name).from_pretrained(choice.model)
+        made.set_progress_bar_config(disable=True)
+        made = made.to(choice.device or best_device())
+        if choice.attention != NATIVE:
+            set_attention(made, choice.attention)
+        # Every record holds the hash of all weights, which do not change here: it is made once.
+        made.weights_sha256 = functools.cache(made.weights_sha256)
+        return made
 
 
 def _parameters(pipe: Any) -> int:

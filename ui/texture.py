@@ -7,15 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import torch
+from PIL import Image
 
 from faces.provenance import save_image
+from pipelines.texture.provenance import ORIGIN_COLOURS, TexelOrigin, draw_origins
 from pipelines.texture.styles import PHOTOREAL, STYLES
+from pipelines.texture.turntable import save_strip
 from ui import controls, uploads
-from ui.events import plain_errors, session_of
+from ui.controls import Form
+from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
+from ui.running import Run
 from ui.services import Services
-from ui.session import Result, Session
+from ui.session import Result
+from ui.sessions import Sessions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +43,15 @@ class TextureRequest:
         if self.style not in STYLES:
             raise ValueError(f"style {self.style!r}: expected one of {', '.join(STYLES)}")
 
+    @classmethod
+    def of(cls, given: Given) -> TextureRequest:
+        """Read it off the controls."""
+        return cls(
+            photo=given.file("photo"), consented=given.flag("consented"), style=given.text("style"),
+            delight=given.flag("delight"), temperature=given.number("temperature"), steps=given.whole("steps"),
+            seed=given.whole("seed"),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TexturedHead:
@@ -43,25 +59,30 @@ class TexturedHead:
 
     texture: Result
     glb: Path
+    partial: Path
+    """What the photograph shows of the texture."""
+    origins: Path
+    """Where each texel comes from, in colours."""
     turntable: Path
     """A strip of views, for where no viewer works."""
     seen: float
     """Share of the texels that the photograph shows."""
 
 
-def make(request: TextureRequest, services: Services, session: Session) -> TexturedHead:
+def make(
+    request: TextureRequest, services: Services, run: Run, asked: dict[str, Any] | None = None
+) -> TexturedHead:
     """Fit a head, complete its texture and write both.
 
     Raises:
         ImageError: the photograph cannot be used; `NoFaceFound` where it shows no face.
         ConsentMissing: without consent.
         ValueError: settings out of range.
+        Stopped: the visitor wants no more.
     """
-    from pipelines.texture.provenance import TexelOrigin
-    from pipelines.texture.turntable import save_strip
-
-    photo = uploads.read(request.photo, session, request.consented)
-    pipe: Any = services.pipeline("texture")
+    photo = uploads.read(request.photo, run.session, request.consented)
+    pipe: Any = services.pipeline("texture", run)
+    run.says("fitting a head to the photograph")
     made = pipe(
         photo,
         style=request.style,
@@ -69,49 +90,83 @@ def make(request: TextureRequest, services: Services, session: Session) -> Textu
         temperature=request.temperature,
         num_inference_steps=request.steps,
         generator=torch.Generator("cpu").manual_seed(request.seed),
+        callback_on_step_end=run.steps(request.steps),
     )
+    run.says("drawing the head", 0.9)
     left_out = ("photo", "consented", "seed")
     settings = {name: value for name, value in asdict(request).items() if name not in left_out}
     origin = pipe.provenance(seed=request.seed, **settings)
     origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
-    file = save_image(made.texture[0], session.path("texture", ".png"), origin)
-    glb = pipe.export_glb(session.path("head", ".glb"), made, record=origin)
-    strip = save_strip(pipe.turntable(made), session.path("turntable", ".png"), origin)
-    seen = (made.provenance[0] == TexelOrigin.SEEN)[pipe.layout.valid].mean()
-    result = session.add(Result(task="texture", file=file, seed=request.seed, settings=settings))
-    return TexturedHead(texture=result, glb=glb, turntable=strip, seen=float(seen))
+    session, origins = run.session, made.provenance[0]
+    known = Image.fromarray((made.partial[0] * 255).round().astype(np.uint8))
+    drawn = Image.fromarray(draw_origins(origins, pipe.layout.valid))
+    result = Result(
+        task="texture", file=save_image(made.texture[0], session.path("texture", ".png"), origin),
+        seed=request.seed, settings=settings, asked=asked or {},
+    )  # fmt: skip
+    return TexturedHead(
+        texture=session.add(result),
+        glb=pipe.export_glb(session.path("head", ".glb"), made, record=origin),
+        partial=save_image(known, session.path("partial", ".png"), origin),
+        origins=save_image(drawn, session.path("origins", ".png"), origin),
+        turntable=save_strip(pipe.turntable(made), session.path("turntable", ".png"), origin),
+        seen=float((origins == TexelOrigin.SEEN)[pipe.layout.valid].mean()),
+    )
 
 
-def tab(services: Services, session: gr.State) -> gr.Image:
-    """Lay the tab out; returns where a photograph goes."""
+def tab(services: Services, sessions: Sessions) -> Form:
+    """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo = controls.photograph()
+            photo, consent = controls.photograph()
             style = gr.Dropdown(label="Style", choices=list(STYLES), value=PHOTOREAL)
             delight = gr.Checkbox(label="Take the light off")
             temperature = gr.Slider(label="How much is invented", minimum=0, maximum=1, step=0.05, value=0.3)
-            making = controls.making(8, "Make the head")
+            making = controls.making("texture", 8, "Make the head")
         with gr.Column():
             # Gradio's own camera looks down on the head.
-            viewer = gr.Model3D(label="Head", height=380, camera_position=(90, 90, None), interactive=False)
-            strip = gr.Image(label="From five sides", type="filepath", interactive=False, format="png")
-            made = controls.outcome("Texture")
+            viewer = gr.Model3D(
+                label="Head", height=380, camera_position=(90, 90, None), interactive=False,
+                elem_id="texture-head", elem_classes=[controls.BADGE],
+            )  # fmt: skip
+            strip = controls.picture("From five sides", elem_id="texture-turntable")
             head = gr.DownloadButton("Download the head (GLB)", interactive=False)
+        with gr.Column():
+            stages = gr.Gallery(
+                label="What the photograph shows, and where each texel comes from", columns=2, height=240,
+                format="png", object_fit="contain", elem_id="texture-stages", elem_classes=[controls.BADGE],
+            )  # fmt: skip
+            gr.Markdown(_legend())
+            made = controls.outcome("texture", "Completed texture")
+    form = Form(
+        task="texture",
+        inputs={
+            "photo": photo, "consented": consent, "style": style, "delight": delight, "temperature": temperature,
+        },
+        photograph="photo", making=making, outcome=made,
+    )  # fmt: skip
 
-    @plain_errors
-    def run(file, agreed, look, bare, warmth, seed, steps, visitor):  # noqa: ANN001, ANN202
-        own = session_of(visitor)
-        request = TextureRequest(
-            photo=file, consented=agreed, style=look, delight=bare, temperature=warmth, steps=int(steps),
-            seed=int(seed),
-        )  # fmt: skip
-        result = make(request, services, own)
+    def answer(given: Given, run: Run) -> tuple[Any, ...]:
+        result = make(TextureRequest.of(given), services, run, dict(given.values))
         picture, facts, download = controls.shown(result.texture)
         facts |= {"seen": round(result.seen, 3)}
         glb = str(result.glb)
-        offered = gr.DownloadButton(value=glb, interactive=True)
-        return glb, str(result.turntable), picture, facts, download, offered, own
+        pictures = [(str(result.partial), "seen"), (str(result.origins), "origin of each texel")]
+        return (
+            picture, facts, download, glb, str(result.turntable),
+            gr.DownloadButton(value=glb, interactive=True), pictures,
+        )  # fmt: skip
 
-    inputs, outputs = [*photo, style, delight, temperature], [viewer, strip, *made, head]
-    controls.wire(making, run, inputs, outputs, session, "texture")
-    return photo.image
+    controls.wire(form, answer, [viewer, strip, head, stages], sessions)
+    controls.example_heads(form, ["style"], lambda index, _: {"style": list(STYLES)[index % len(STYLES)]})
+    return form
+
+
+def _legend() -> str:
+    """Colours of `draw_origins` in words."""
+    words = {TexelOrigin.SEEN: "seen", TexelOrigin.MIRRORED: "only its mirror image is seen",
+             TexelOrigin.GENERATED: "invented"}  # fmt: skip
+    return " ".join(
+        f'<span class="swatch" style="background:rgb{ORIGIN_COLOURS[origin]}"></span>{text}'
+        for origin, text in words.items()
+    )

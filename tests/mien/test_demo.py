@@ -19,7 +19,7 @@ from faces.makeup import BARE
 from gen.evaluation.bars import Bar
 from gen.plan import PlanConflict
 from mien import demo, demo_drag, demo_texture, makeup, page, portrait
-from mien.gestures import EXAMPLES
+from pipelines.drag.gestures import EXAMPLES
 from tests.pipelines.texture_components import toy_photo, toy_texture_pipeline
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from faces import provenance
 from mien import drag_pictures
 from mien.drag_pictures import Album, disc, sitter, surroundings
-from mien.gestures import EXAMPLES
+from pipelines.drag.gestures import EXAMPLES
 from pipelines.drag.pipeline import DragPipeline
 from tests.pipelines.drag_components import SIZE, toy_drag_pipeline, toy_photo
 

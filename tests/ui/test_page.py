@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import threading
+import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
@@ -11,22 +14,34 @@ from PIL import Image
 
 from faces import provenance
 from tests.pipelines.texture_components import toy_photo
-from tests.ui.toy_services import SIDE, ToyServices
+from tests.ui.toy_services import SIDE, SLOW, ToyServices
+from ui import drag
 from ui.canvas_state import CanvasState
-from ui.page import build_app
+from ui.page import build_app, sessions_beside_uploads
+from ui.server import launch_options
 
 TASKS = ["portrait", "expression", "makeup", "drag", "texture"]
 DRAWN = CanvasState.at_places([((10.5, 10.5), (20.5, 12.5))], [], (96, 96)).to_json()
-COLOURS = ["#b0203a", None, None, None]
-UNITS = [0.0] * 13
+ENDPOINTS = {
+    *(f"/{task}" for task in TASKS), "/expression_preview", "/drag_preview", "/dataset_plan", "/dataset_preview",
+    "/dataset", "/results", "/stop", "/models", "/load_model", "/doctor",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def address():
-    app = build_app(ToyServices())
-    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
-    yield url
-    app.close()
+def server(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        patch.setenv("GRADIO_IS_E2E_TEST", "1")  # heartbeats every quarter of a second
+        sessions = sessions_beside_uploads()
+        services = ToyServices(
+            examine=lambda: [{"group": "machine", "name": "cores", "status": "ok", "detail": "2"}]
+        )
+        app = build_app(services, sessions)
+        options = launch_options()
+        _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
+        yield url, sessions
+        app.close()
 
 
 @pytest.fixture(scope="module")
@@ -37,77 +52,166 @@ def photo(tmp_path_factory):
 
 
 @pytest.fixture
-def client(address):
-    return Client(address, verbose=False)
+def client(server):
+    client = Client(server[0], verbose=False)
+    yield client
+    client.close()
 
 
-def asked(task, photo, consented=True):
-    return {
-        "portrait": [[photo], consented, "a person", 2, 1.0, 2.5, 3, 2],
-        "expression": [photo, consented, "a person", "happy", 1.0, *UNITS, 3, 2],
-        "makeup": [photo, consented, "colours", None, *COLOURS, ["lips"], 1.0, 3, 2],
-        "drag": [photo, consented, DRAWN, 3, 2],
-        "texture": [photo, consented, "photoreal", False, 0.3, 3, 2],
-    }[task]
+def asked(task, given, consented=True, **others):
+    common = {"consented": consented, "seed": 3, "steps": 2, "api_name": f"/{task}"}
+    own = {
+        "portrait": {"photos": [given], "prompt": "a person", "negative_prompt": "", "count": 2},
+        "expression": {"photo": given, "expression": "happy"},
+        "makeup": {
+            "photo": given, "reference": None, "lips": "#b0203a", "shadow": None, "liner": None, "blush": None,
+            "regions": ["lips"],
+        },
+        "drag": {"photo": given, "drawn": DRAWN},
+        "texture": {"photo": given},
+    }[task]  # fmt: skip
+    return common | own | others
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_answers_with_a_file_that_says_how_it_was_made(client, photo, task):
-    answer = client.predict(*asked(task, photo), api_name=f"/{task}")
-    facts = next(one for one in answer if isinstance(one, dict) and one.get("task") == task)
-    pictures = [one for one in answer if isinstance(one, str) and one.endswith(".png")]
-    assert facts["seed"] == 3 and provenance.read(pictures[-1]).seed == 3
+    picture, facts, download, *_ = client.predict(**asked(task, photo))
+    assert facts["task"] == task and facts["seed"] == 3
+    assert provenance.read(picture).seed == 3
+    assert Path(download["value"]).read_bytes() == Path(picture).read_bytes()
     if task != "texture":
-        assert Image.open(pictures[0]).size == (SIDE, SIDE)
+        assert Image.open(picture).size == (SIDE, SIDE)
+    assert [Path(one["image"]).suffix for one in client.predict(api_name="/results")][:1] == [".png"]
 
 
-def test_models_tells_what_is_loaded(client, photo):
-    client.predict(*asked("makeup", photo), api_name="/makeup")
-    assert {"task": "makeup"} in client.predict(api_name="/models")
+def test_a_head_comes_with_a_file_and_views(client, photo):
+    *_, glb, strip, download, stages = client.predict(**asked("texture", photo))
+    assert Path(glb).read_bytes()[:4] == b"glTF" == Path(download["value"]).read_bytes()[:4]
+    assert Image.open(strip).width > Image.open(strip).height and len(stages) == 2
+
+
+def test_previews_are_pictures_with_records_and_no_results(client, photo):
+    glance = client.predict(**asked("expression", photo, live=True) | {"api_name": "/expression_preview"})
+    moved = client.predict(**asked("drag", photo, live=True) | {"api_name": "/drag_preview"})[1]
+    assert provenance.read(glance).steps == 6
+    assert np.array_equal(Image.open(moved), toy_photo(0)[:, ::-1])
+    assert provenance.read(moved).digital_source_type == drag.COMPOSITE
+    assert client.predict(api_name="/results") == []
+
+
+def test_models_and_the_doctor_tell_what_is_there(client, photo):
+    client.predict(**asked("makeup", photo))
+    rows = {row[0]: row for row in client.predict(api_name="/models")["data"]}
+    assert rows["makeup"][1:3] == ["mini", True] and set(rows) == set(TASKS)
+    assert client.predict(api_name="/doctor")["data"] == [["machine", "cores", "ok", "2", ""]]
+    with pytest.raises(AppError, match="--model"):
+        client.predict("only drag", "drag", "cpu", "native", api_name="/load_model")
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_no_consent_is_said_in_plain_words(client, photo, task):
     with pytest.raises(AppError, match="consent"):
-        client.predict(*asked(task, photo, consented=False), api_name=f"/{task}")
+        client.predict(**asked(task, photo, consented=False))
 
 
 def test_a_dataset_is_planned_without_a_model(client):
     text = client.predict("textures", 3, 0, api_name="/dataset_plan")
     assert "15 pictures" in text and "seed 0" in text
+    with pytest.raises(AppError, match="recipe 'poems'"):
+        client.predict("poems", 3, 0, api_name="/dataset_plan")
 
 
 def test_a_canvas_that_no_browser_sends_is_refused(client, photo):
     for broken in ({}, {"drags": [[0, 0, "far", 1]]}, "drags", {**DRAWN, "drags": [[2, 2, 3, 3]]}):
         with pytest.raises(AppError):
-            client.predict(photo, True, broken, 0, 2, api_name="/drag")
+            client.predict(**asked("drag", photo, drawn=broken))
 
 
 def test_bad_numbers_and_files_are_refused_and_the_server_lives(client, photo, tmp_path):
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    arguments = asked("texture", photo)
-    for place, value in ((0, handle_file(str(broken))), (0, None), (2, "oil"), (4, 7.5), (6, -3)):
-        wrong = [*arguments[:place], value, *arguments[place + 1 :]]
-        with pytest.raises(AppError):
-            client.predict(*wrong, api_name="/texture")
-    assert client.predict(*arguments, api_name="/texture")
+    for wrong, message in (
+        ({"photo": handle_file(str(broken))}, "photograph: not a picture"),
+        ({"photo": None}, "photograph: none yet"),
+        ({"style": "oil"}, "style 'oil'"),
+        ({"temperature": 7.5}, "temperature 7.5"),
+        ({"seed": -3}, "seed -3"),
+        ({"steps": "many"}, "steps 'many': expected a number"),
+        ({"photo": handle_file("/etc/hosts")}, "photograph: not a picture"),
+    ):
+        with pytest.raises(AppError, match=message) as caught:
+            client.predict(**asked("texture", photo, **wrong))
+        assert "broken.png" not in str(caught.value)
+    assert client.predict(**asked("texture", photo))
 
 
-def test_visitors_have_folders_of_their_own(address, photo):
-    ones = [
-        Client(address, verbose=False).predict(*asked("makeup", photo), api_name="/makeup") for _ in range(2)
-    ]
-    files = [json.dumps(one) for one in ones]
-    assert files[0] != files[1]
+def test_stop_ends_what_a_visitor_waits_for_and_nothing_else(client, server, photo):
+    other = Client(server[0], verbose=False)
+    job = client.submit(**asked("makeup", photo, steps=SLOW))
+    waiting = other.submit(**asked("makeup", photo))
+    _until(lambda: any(one.desc for one in job.status().progress_data or ()))
+    client.predict(api_name="/stop")
+    begun = time.monotonic()
+    with pytest.raises(AppError, match="Stopped"):
+        job.result(timeout=20)
+    assert waiting.result(timeout=20)[1]["seed"] == 3
+    assert time.monotonic() - begun < 5, "ninety-nine steps would take longer"
+    other.close()
+
+
+def test_many_visitors_at_once_get_what_they_asked_for(server, photo):
+    seeds, answers = list(range(8)), {}
+
+    def visit(seed):
+        visitor = Client(server[0], verbose=False)
+        picture = visitor.predict(**asked("makeup", photo, seed=seed))[0]
+        answers[seed] = np.asarray(Image.open(picture)), visitor.predict(api_name="/results")
+        visitor.close()
+
+    threads = [threading.Thread(target=visit, args=(seed,)) for seed in seeds]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for seed in seeds:
+        picture, results = answers[seed]
+        expected = np.random.default_rng(seed).integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
+        assert np.array_equal(picture, expected) and [one["caption"] for one in results] == [
+            f"makeup, seed {seed}"
+        ]
+
+
+def test_a_visitor_who_leaves_takes_files_along(server, tmp_path):
+    url, sessions = server
+    own = tmp_path / "own.png"
+    Image.fromarray(toy_photo(5)).save(own)
+    visitor = Client(url, verbose=False)
+    visitor.predict(**asked("makeup", handle_file(str(own))))
+    mine = sessions.of(visitor.session_hash)
+    (upload,) = mine.uploads
+    assert upload.exists() and any(mine.folder.iterdir())
+    mine.last_seen = 0
+    mine.left = True
+    sessions.sweep()
+    assert not upload.exists() and not mine.folder.exists()
+    visitor.close()
+
+
+def test_closing_the_page_ends_the_session(server, photo):
+    url, sessions = server
+    visitor = Client(url, verbose=False)
+    visitor.predict(**asked("makeup", photo))
+    mine = sessions.of(visitor.session_hash)
+    visitor.close()
+    _until(lambda: mine.left)
 
 
 def test_every_event_that_computes_has_a_name(client):
-    names = client.view_api(return_format="dict")["named_endpoints"]
-    assert set(names) == {
-        *(f"/{task}" for task in TASKS),
-        "/drag_preview",
-        "/dataset_plan",
-        "/dataset",
-        "/models",
-    }
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == ENDPOINTS
+
+
+def _until(is_true, seconds=20):
+    end = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < end, "never true"
+        time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,25 +11,44 @@ from PIL import Image
 
 from faces.provenance import Provenance
 from tests.pipelines.texture_components import toy_texture_pipeline
-from ui.services import Services
+from ui.services import Choice, Services
 
 SIDE = 32
+SLOW = 99
+"""Steps of a call that takes its time."""
 
 
 class Painter:
     """Returns noise of its generators as pictures, and remembers what it was asked."""
 
+    device, components = "cpu", {}
+
     def __init__(self, task: str) -> None:
         self.task, self.asked = task, []
+        self.analyzer = SimpleNamespace(require_face=lambda *_, **__: SimpleNamespace(landmarks=landmarks()))
 
-    def __call__(self, *arguments: Any, generator: Any, **options: Any) -> SimpleNamespace:
+    def __call__(
+        self,
+        *arguments: Any,
+        generator: Any,
+        num_inference_steps: int,
+        callback_on_step_end: Any,
+        **options: Any,
+    ) -> SimpleNamespace:
         self.asked.append((arguments, options))
+        for step in range(num_inference_steps):
+            if num_inference_steps == SLOW:
+                time.sleep(0.1)
+            callback_on_step_end(self, step, 0, {})
         every = generator if isinstance(generator, list) else [generator]
         drawn = [np.random.default_rng(one.initial_seed()).integers(0, 255, (SIDE, SIDE, 3)) for one in every]
         return SimpleNamespace(images=[Image.fromarray(one.astype(np.uint8)) for one in drawn])
 
     def preview(self, photo: np.ndarray, *_: Any) -> SimpleNamespace:
-        return SimpleNamespace(images=[Image.fromarray(photo[:, ::-1])])
+        flow = SimpleNamespace(
+            cpu=lambda: SimpleNamespace(numpy=lambda: np.ones((2, SIDE, SIDE), np.float32))
+        )
+        return SimpleNamespace(images=[Image.fromarray(photo[:, ::-1])], flow=[flow], matrices=[None])
 
     def provenance(self, *, prompt: str | None = None, **facts: Any) -> Provenance:
         known = {name: facts.pop(name, None) for name in ("seed", "steps")}
@@ -37,14 +57,16 @@ class Painter:
         )
 
 
+def landmarks() -> np.ndarray:
+    """68 places on a ring inside of a photograph of 96 pixels."""
+    angle = np.linspace(0, 2 * np.pi, 68, endpoint=False)
+    return 48 + 24 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
 class ToyServices(Services):
     """Services whose pipelines are stand-ins, and that of textures a toy."""
 
-    def pipeline(self, task: str) -> Any:
-        with self._lock:
-            if task not in self._loaded:
-                self._loaded[task] = toy_texture_pipeline() if task == "texture" else Painter(task)
-            return self._loaded[task]
-
-    def loaded(self) -> list[dict[str, Any]]:
-        return [{"task": task} for task in self._loaded]
+    def _load(self, task: str, choice: Choice) -> Any:
+        if choice.model not in ("mini", f"only {task}"):
+            raise OSError(f"{choice.model}: no weights for {task}")
+        return toy_texture_pipeline() if task == "texture" else Painter(task)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from faces.flow import flow_colours
-from mien.drag_drawing import draw_drags, draw_flow
-from mien.gestures import EXAMPLES, Gesture
+from pipelines.drag.drawing import draw_drags, draw_flow
+from pipelines.drag.gestures import EXAMPLES, Gesture
 
 GREY = np.full((256, 256, 3), 120, np.uint8)
 RED, BLUE, WHITE = (225, 20, 60), (20, 90, 230), (255, 255, 255)
