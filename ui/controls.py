@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from faces import examples
-from ui.events import LANE, Answer, handler, stopper
+from ui.events import LANE, Answer, handler, plain_errors, stopper
 from ui.limits import SEEDS, STEPS
 from ui.session import Result
 from ui.sessions import Sessions
@@ -60,14 +60,26 @@ class Form:
         return {**self.inputs, "seed": self.making.seed, "steps": self.making.steps}
 
 
-def photograph(label: str = "Photograph") -> tuple[gr.Image, gr.Checkbox]:
-    """An upload below the note of consent."""
+def photograph(task: str, label: str = "Photograph") -> tuple[gr.Image, gr.Checkbox, gr.Gallery]:
+    """An upload below the note of consent, and above the example heads."""
     consent = gr.Checkbox(label=CONSENT, value=False)
     # Without a mode Gradio hands the file on as it is: what opens it is `faces.images`, within its limits.
     image = gr.Image(
-        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=280
-    )
-    return image, consent
+        label=label, type="filepath", image_mode=None, sources=["upload", "clipboard"], height=280,
+        buttons=["fullscreen"], elem_id=f"{task}-photo",
+    )  # fmt: skip
+    return image, consent, example_heads(task)
+
+
+def example_heads(task: str) -> gr.Gallery:
+    """Rendered heads; `wire_examples` lets them run the form."""
+    gr.set_static_paths([examples.FOLDER])  # served where they lie: nobody's copies, never deleted
+    gr.Markdown("Or a rendered head, with one click:", elem_classes=["hint"])
+    return gr.Gallery(
+        [str(head) for head in examples.heads()], show_label=False, columns=8, rows=1, height="auto",
+        allow_preview=False, interactive=False, object_fit="cover", buttons=[], container=False,
+        elem_id=f"{task}-examples", elem_classes=["examples"],
+    )  # fmt: skip
 
 
 def making(task: str, steps: int, label: str) -> Making:
@@ -84,15 +96,16 @@ def making(task: str, steps: int, label: str) -> Making:
 def picture(label: str, **others: Any) -> gr.Image:
     """A picture that was made, marked as synthetic."""
     return gr.Image(
-        label=label, type="filepath", interactive=False, format="png", elem_classes=[BADGE], **others
-    )
+        label=label, type="filepath", interactive=False, format="png", buttons=["download", "fullscreen"],
+        elem_classes=[BADGE], **others,
+    )  # fmt: skip
 
 
 def before_and_after(task: str) -> gr.ImageSlider:
     """A photograph and what became of it, with a line between them to move."""
     return gr.ImageSlider(
-        label="Before and after", interactive=False, height=380, slider_position=50, elem_classes=[BADGE],
-        elem_id=f"{task}-before-after",
+        label="Before and after", interactive=False, slider_position=50, buttons=["fullscreen"],
+        elem_classes=[BADGE], elem_id=f"{task}-before-after",
     )  # fmt: skip
 
 
@@ -131,29 +144,33 @@ def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions)
     )
 
 
-def example_heads(form: Form, names: Sequence[str], values: Callable[[int, str], Mapping[str, Any]]) -> None:
-    """Heads that fill the form and run it with one click.
+def wire_examples(
+    heads: gr.Gallery,
+    form: Form,
+    sessions: Sessions,
+    names: Sequence[str],
+    values: Callable[[int, str], Mapping[str, Any]],
+) -> None:
+    """Let the example heads fill a form and run it with one click.
 
     Args:
+        heads: what `example_heads` laid out.
         form: of the tab.
+        sessions: of all visitors.
         names: of the controls that an example sets beside the photograph.
         values: gets the number and the file of an example, and returns what it sets them to.
     """
-    target, heads = form.inputs[form.photograph], examples.heads()
-    gr.set_static_paths([examples.FOLDER])  # served where they lie: nobody's copies, never deleted
-    is_list = isinstance(target, gr.File)
-    gallery = gr.Gallery(
-        [str(head) for head in heads], label="Rendered example heads: one click runs them", columns=8, rows=1,
-        height=120, allow_preview=False, interactive=False, elem_id=f"{form.task}-examples", object_fit="cover",
-    )  # fmt: skip
+    target, files = form.inputs[form.photograph], examples.heads()
 
-    def fill(event: gr.SelectData) -> list[Any]:
-        head = str(heads[event.index])
-        chosen = values(event.index, head)
-        return [[head] if is_list else head, *(chosen[name] for name in names)]
+    def fill(request: gr.Request, event: gr.SelectData) -> list[Any]:
+        head = str(files[event.index])
+        with plain_errors():
+            chosen = values(event.index, head)
+            sessions.of(request.session_hash).intended[head] = chosen
+        return [[head] if isinstance(target, gr.File) else head, *(chosen[name] for name in names)]
 
     outputs = [target, *(form.inputs[name] for name in names)]
-    press(gallery.select(fill, None, outputs, api_visibility="private", queue=False), form)
+    press(heads.select(fill, None, outputs, api_visibility="private", queue=False), form)
 
 
 def press(event: Any, form: Form) -> None:

@@ -20,6 +20,7 @@ from ui.events import LANE, handler, stopper
 from ui.given import Given
 from ui.limits import SEEDS, require_within
 from ui.running import Run
+from ui.services import Services
 from ui.session import Session
 from ui.sessions import Sessions
 
@@ -74,6 +75,7 @@ class Job:
     recipe: Recipe
     out: Path
     run: Run
+    services: Services
     steps: queue.Queue[Step | Exception | None] = field(default_factory=queue.Queue)
 
     def start(self) -> None:
@@ -84,7 +86,8 @@ class Job:
         from gen import engine
 
         try:
-            engine.generate(self.recipe, self.out, progress=self._told)
+            with self.services.alone(self.run):
+                engine.generate(self.recipe, self.out, progress=self._told)
             self.steps.put(None)
         except Exception as error:  # the visitor's event raises it
             self.steps.put(error)
@@ -122,7 +125,7 @@ def told(step: Step) -> str:
     return f"{step.stage}: {step.done} of {step.total}{rate}"
 
 
-def tab(sessions: Sessions) -> None:
+def tab(services: Services, sessions: Sessions) -> None:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
@@ -158,11 +161,12 @@ def tab(sessions: Sessions) -> None:
         from gen import preview
 
         recipe = DatasetRequest.of(given).recipe()
-        return str(preview.preview(recipe, run.session.path("sheet", ".jpg"), _SAMPLES, _into(run)))
+        with services.alone(run):
+            return str(preview.preview(recipe, run.session.path("sheet", ".jpg"), _SAMPLES, _into(run)))
 
     def make(given: Given, run: Run) -> Iterator[Any]:
         request = DatasetRequest.of(given)
-        job = Job(request.recipe(), folder(request, run.session), run)
+        job = Job(request.recipe(), folder(request, run.session), run, services)
         job.start()
         yield "started", None, download, report, "", gr.skip()
         for step in job.events():

@@ -13,7 +13,7 @@ from faces.images import open_image
 from faces.provenance import save_image
 from pipelines.drag.drawing import draw_flow
 from pipelines.drag.gestures import EXAMPLES
-from ui import canvas, controls, uploads
+from ui import controls, uploads
 from ui.canvas_state import CanvasState
 from ui.controls import Form
 from ui.drag_board import Board, Glance
@@ -60,9 +60,9 @@ def preview(request: DragRequest, services: Services, run: Run) -> Glance:
     """
     photo = uploads.read(request.photo, run.session, request.consented)
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
-    pipe: Any = services.pipeline("drag", run)
-    moved = pipe.preview(photo, given["drags"], given["pins"], given["mask"])
-    origin = pipe.provenance(**_counts(given), preview=True)
+    with services.pipeline("drag", run) as pipe:
+        moved = pipe.preview(photo, given["drags"], given["pins"], given["mask"])
+        origin = pipe.provenance(**_counts(given), preview=True)
     origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
     longest = float(np.linalg.norm(given["drags"][:, 1] - given["drags"][:, 0], axis=1).max())
     matrix = np.eye(2, 3) if moved.matrices[0] is None else moved.matrices[0]
@@ -77,16 +77,16 @@ def make(request: DragRequest, services: Services, run: Run, asked: dict[str, An
     """Edit the photograph; raises as `preview` does, and `Stopped`."""
     photo = uploads.read(request.photo, run.session, request.consented)
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
-    pipe: Any = services.pipeline("drag", run)
-    output = pipe(
-        photo,
-        **given,
-        num_inference_steps=request.steps,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
-        callback_on_step_end=run.steps(request.steps),
-    )
-    settings = {**_counts(given), "steps": request.steps}
-    origin = pipe.provenance(seed=request.seed, **settings)
+    with services.pipeline("drag", run) as pipe:
+        output = pipe(
+            photo,
+            **given,
+            num_inference_steps=request.steps,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            callback_on_step_end=run.steps(request.steps),
+        )
+        settings = {**_counts(given), "steps": request.steps}
+        origin = pipe.provenance(seed=request.seed, **settings)
     origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
     file = save_image(output.images[0], run.session.path("drag", ".png"), origin)
     return run.session.add(
@@ -103,9 +103,9 @@ def gesture(photo: np.ndarray, name: str, services: Services, run: Run | None = 
     """
     if name not in tuple(EXAMPLES):
         raise ValueError(f"gesture {name!r}: expected one of {', '.join(EXAMPLES)}")
-    pipe: Any = services.pipeline("drag", run)
     size = (photo.shape[1], photo.shape[0])
-    landmarks = pipe.analyzer.require_face(photo, name="photograph").landmarks
+    with services.pipeline("drag", run) as pipe:
+        landmarks = pipe.analyzer.require_face(photo, name="photograph").landmarks
     return CanvasState.at_places(*EXAMPLES[name].on(landmarks, size), size)
 
 
@@ -117,7 +117,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo, consent = controls.photograph()
+            photo, consent, heads = controls.photograph("drag")
             board = Board.lay_out(list(EXAMPLES))
             making = controls.making("drag", 8, "Make the edit")
         with gr.Column():
@@ -135,9 +135,9 @@ def tab(services: Services, sessions: Sessions) -> Form:
         result = make(request, services, run, dict(given.values))
         return *controls.shown(result), (request.photo, str(result.file))
 
-    def ready_made(index: int, path: str) -> dict[str, Any]:
-        picture, name = open_image(path), list(EXAMPLES)[index % len(EXAMPLES)]
-        return {"drawn": canvas.canvas_update(picture, gesture(picture, name, services))}
+    def example(index: int, path: str) -> dict[str, Any]:
+        name = list(EXAMPLES)[index % len(EXAMPLES)]
+        return {"drawn": gesture(open_image(path), name, services).to_json()}
 
     def look(given: Given, run: Run) -> Glance:
         return preview(DragRequest.of(given), services, run)
@@ -146,6 +146,6 @@ def tab(services: Services, sessions: Sessions) -> Form:
         return gesture(photo, name, services, run)
 
     controls.wire(form, answer, [beside], sessions)
-    controls.example_heads(form, ["drawn"], ready_made)
+    controls.wire_examples(heads, form, sessions, ["drawn"], example)
     board.wire(form, look, suggest, sessions)
     return form

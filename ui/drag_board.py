@@ -94,9 +94,11 @@ class Board:
                 raise ValueError("photograph: none yet; upload one first")
             return _everywhere(picture, suggest(picture, given.text("gesture"), run))
 
-        for event in (form.inputs["photo"].change, form.inputs["consented"].change):
-            listen(event, _placed, everywhere)
         changed = [
+            *(
+                listen(one.change, _placed, everywhere)
+                for one in (form.inputs["photo"], form.inputs["consented"])
+            ),
             listen(self.drawing.input, _followed, [self.table, self.clicks]),
             listen(self.table.input, _read_off, [self.drawing, self.clicks], {"rows": self.table}),
             listen(self.ready.input, suggested, everywhere, {"gesture": self.ready}),
@@ -147,8 +149,10 @@ def _placed(given: Given, run: Run) -> Any:
         picture = None  # it is shown once the box is ticked
     if picture is None:
         return canvas.canvas_update(None), [], None
-    before = CanvasState.parse(given.values["drawn"])
-    return _everywhere(picture, before if before.size == (picture.shape[1], picture.shape[0]) else None)
+    # An event that set both may be heard of before its arrows are.
+    intended = run.session.intended.pop(given.file("photo") or "", {})
+    state = CanvasState.parse(intended.get("drawn", given.values["drawn"]))
+    return _everywhere(picture, state if state.size == (picture.shape[1], picture.shape[0]) else None)
 
 
 def _followed(given: Given, run: Run) -> Any:

@@ -103,20 +103,20 @@ def draw(request: ExpressionRequest, services: Services, run: Run, name: str = "
         Stopped: the visitor wants no more.
     """
     photo = uploads.read(request.photo, run.session, request.consented) if request.photo else None
-    pipe: Any = services.pipeline("expression", run)
-    output = pipe(
-        image=photo,
-        prompt=request.prompt,
-        action_units=dict(request.units) or None,
-        expression=request.expression,
-        intensity=request.intensity,
-        num_inference_steps=request.steps,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
-        callback_on_step_end=run.steps(request.steps),
-    )
-    settings = request.settings()
-    asked = {key: settings[key] for key in ("expression", "intensity", "units")}
-    origin = pipe.provenance(seed=request.seed, steps=request.steps, prompt=request.prompt, **asked)
+    with services.pipeline("expression", run) as pipe:
+        output = pipe(
+            image=photo,
+            prompt=request.prompt,
+            action_units=dict(request.units) or None,
+            expression=request.expression,
+            intensity=request.intensity,
+            num_inference_steps=request.steps,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            callback_on_step_end=run.steps(request.steps),
+        )
+        settings = request.settings()
+        asked = {key: settings[key] for key in ("expression", "intensity", "units")}
+        origin = pipe.provenance(seed=request.seed, steps=request.steps, prompt=request.prompt, **asked)
     return save_image(output.images[0], run.session.path(name, ".png"), origin)
 
 
@@ -142,16 +142,17 @@ def tab(services: Services, sessions: Sessions) -> Form:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo, consent = controls.photograph("Photograph of the person, or none")
+            photo, consent, heads = controls.photograph("expression", "Photograph of the person, or none")
             prompt = gr.Textbox(label="Prompt", value="portrait of a person", max_lines=3)
             chosen = gr.Radio(
                 label="Expression", choices=[BY_UNITS, *vocabulary.EXPRESSIONS], value="neutral"
             )
             intensity = gr.Slider(label="Intensity", minimum=0, maximum=2, step=0.05, value=1)
-            live = gr.Checkbox(label="Live preview: fewer steps, drawn as you move something", value=True)
+            live = gr.Checkbox(label="Live preview, in fewer steps", value=True)
             making = controls.making("expression", 20, "Draw the expression")
         with gr.Column():
             drawn = face_map(SHOWN, STRONGEST, elem_id="face-map")
+            glance = controls.picture("Live preview", height=260, elem_id="expression-preview")
             with gr.Accordion("Action units as sliders", open=False):
                 sliders = {
                     unit: gr.Slider(
@@ -161,7 +162,6 @@ def tab(services: Services, sessions: Sessions) -> Form:
                     for unit, words in SHOWN.items()
                 }  # fmt: skip
         with gr.Column():
-            glance = controls.picture("Preview", height=240, elem_id="expression-preview")
             made = controls.outcome("expression")
     form = Form(
         task="expression",
@@ -182,9 +182,12 @@ def tab(services: Services, sessions: Sessions) -> Form:
         return str(draw(request, services, run, "preview"))
 
     controls.wire(form, answer, [], sessions)
-    controls.example_heads(
-        form, ["expression"], lambda index, _: {"expression": EXAMPLES[index % len(EXAMPLES)]}
-    )
+
+    def example(index: int, _: str) -> dict[str, Any]:
+        name = EXAMPLES[index % len(EXAMPLES)]
+        return {"expression": name, **dict(zip(SHOWN, preset(name, 1), strict=True))}
+
+    controls.wire_examples(heads, form, sessions, ["expression", *SHOWN], example)
     _link(chosen, intensity, list(sliders.values()), drawn)
     named = {**form.controls(), "live": live}
     moved = [

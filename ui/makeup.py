@@ -86,21 +86,21 @@ def make(request: MakeupRequest, services: Services, run: Run, asked: dict[str, 
     """
     photo = uploads.read(request.photo, run.session, request.consented)
     look = _look(request, run)
-    pipe: Any = services.pipeline("makeup", run)
-    output = pipe(
-        photo,
-        look,
-        region=list(request.regions) or None,
-        strength=request.strength,
-        num_inference_steps=request.steps,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
-        callback_on_step_end=run.steps(request.steps),
-    )
-    settings = {
-        "source": request.source, "regions": list(request.regions), "strength": request.strength,
-        "colours": dict(request.colours) if request.source == "colours" else {}, "steps": request.steps,
-    }  # fmt: skip
-    origin = pipe.provenance(seed=request.seed, **settings)
+    with services.pipeline("makeup", run) as pipe:
+        output = pipe(
+            photo,
+            look,
+            region=list(request.regions) or None,
+            strength=request.strength,
+            num_inference_steps=request.steps,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            callback_on_step_end=run.steps(request.steps),
+        )
+        settings = {
+            "source": request.source, "regions": list(request.regions), "strength": request.strength,
+            "colours": dict(request.colours) if request.source == "colours" else {}, "steps": request.steps,
+        }  # fmt: skip
+        origin = pipe.provenance(seed=request.seed, **settings)
     origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
     file = save_image(output.images[0], run.session.path("makeup", ".png"), origin)
     return run.session.add(
@@ -122,7 +122,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo, consent = controls.photograph()
+            photo, consent, heads = controls.photograph("makeup")
             source = gr.Radio(label="Look", choices=list(SOURCES), value="colours")
             with gr.Group(visible=False) as worn:
                 reference = gr.Image(
@@ -158,7 +158,9 @@ def tab(services: Services, sessions: Sessions) -> Form:
         source, [worn, shades], queue=False, show_progress="hidden", api_visibility="private",
     )  # fmt: skip
     controls.wire(form, answer, [beside], sessions)
-    controls.example_heads(
-        form, ["source", "lips", "strength"], lambda index, _: EXAMPLES[index % len(EXAMPLES)]
-    )
+
+    def example(index: int, _: str) -> dict[str, Any]:
+        return EXAMPLES[index % len(EXAMPLES)]
+
+    controls.wire_examples(heads, form, sessions, ["source", "lips", "strength"], example)
     return form

@@ -51,7 +51,7 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
             with gr.Tab("Results", id="results") as opened:
                 gallery = results.tab(sessions, forms, tabs)
             with gr.Tab("Dataset", id="dataset"):
-                dataset.tab(sessions)
+                dataset.tab(services, sessions)
             with gr.Tab("Models", id="models") as looked_at:
                 loaded = models.tab(services, sessions)
         for form, buttons in zip(forms, rows, strict=True):

@@ -78,23 +78,25 @@ def make(
         Stopped: the visitor wants no more.
     """
     photos = uploads.read_all(request.photos, run.session, request.consented)
-    pipe: Any = services.pipeline("portrait", run)
-    seeds = [request.seed + number for number in range(request.count)]
-    output = pipe(
-        image=photos,
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt or None,
-        num_images_per_prompt=request.count,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance,
-        identity_scale=request.identity,
-        generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-        callback_on_step_end=run.steps(request.steps),
-    )
-    settings = {
-        name: value for name, value in asdict(request).items() if name not in ("photos", "consented", "seed")
-    }
-    origin = pipe.provenance(steps=request.steps, prompt=request.prompt)
+    with services.pipeline("portrait", run) as pipe:
+        seeds = [request.seed + number for number in range(request.count)]
+        output = pipe(
+            image=photos,
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt or None,
+            num_images_per_prompt=request.count,
+            num_inference_steps=request.steps,
+            guidance_scale=request.guidance,
+            identity_scale=request.identity,
+            generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+            callback_on_step_end=run.steps(request.steps),
+        )
+        settings = {
+            name: value
+            for name, value in asdict(request).items()
+            if name not in ("photos", "consented", "seed")
+        }
+        origin = pipe.provenance(steps=request.steps, prompt=request.prompt)
     results = []
     for image, seed in zip(output.images, seeds, strict=True):
         file = save_image(
@@ -116,6 +118,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
                 label="Photographs of one person", file_count="multiple", file_types=["image"], type="filepath",
                 height=140,
             )  # fmt: skip
+            heads = controls.example_heads("portrait")
             prompt = gr.Textbox(label="Prompt", value="portrait of a person, smiling", max_lines=3)
             with gr.Row():
                 count = gr.Slider(label="Portraits", minimum=1, maximum=MOST, step=1, value=1)
@@ -129,8 +132,9 @@ def tab(services: Services, sessions: Sessions) -> Form:
         with gr.Column():
             made = controls.outcome("portrait")
             more = gr.Gallery(
-                label="All of them", columns=MOST, height=180, format="png", elem_classes=[controls.BADGE]
-            )
+                label="All of them", columns=2, object_fit="contain", format="png", buttons=["fullscreen"],
+                visible=False, elem_classes=[controls.BADGE], elem_id="portrait-all",
+            )  # fmt: skip
     form = Form(
         task="portrait",
         inputs={
@@ -145,5 +149,13 @@ def tab(services: Services, sessions: Sessions) -> Form:
         return *controls.shown(results[0]), [(str(one.file), one.caption) for one in results]
 
     controls.wire(form, answer, [more], sessions)
-    controls.example_heads(form, ["prompt"], lambda index, _: {"prompt": EXAMPLES[index % len(EXAMPLES)]})
+    count.change(
+        lambda number: gr.Gallery(visible=number > 1), count, more, queue=False, show_progress="hidden",
+        api_visibility="private",
+    )  # fmt: skip
+
+    def example(index: int, _: str) -> dict[str, Any]:
+        return {"prompt": EXAMPLES[index % len(EXAMPLES)]}
+
+    controls.wire_examples(heads, form, sessions, ["prompt"], example)
     return form

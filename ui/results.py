@@ -10,6 +10,7 @@ import gradio as gr
 from ui import controls
 from ui.controls import Form
 from ui.events import plain_errors
+from ui.given import uploads_in
 from ui.session import Result, Session
 from ui.sessions import Sessions
 
@@ -47,9 +48,10 @@ def tab(sessions: Sessions, forms: Sequence[Form], tabs: gr.Tabs) -> gr.Gallery:
     Returns:
         The gallery, to be filled when the tab is opened.
     """
+    gr.Markdown("Made in this session, the newest first. It goes when the page is closed.")
     gallery = gr.Gallery(
-        label="Made in this session, the newest first", columns=5, height=420, format="png",
-        elem_id="results", elem_classes=[controls.BADGE],
+        label="Results", show_label=False, columns=5, height=420, format="png", object_fit="contain",
+        buttons=["download", "fullscreen"], elem_id="results", elem_classes=[controls.BADGE],
     )  # fmt: skip
     index = gr.State(None)
     with gr.Row():
@@ -110,7 +112,10 @@ def _wire_again(
 
     def restore(number: int | None, request: gr.Request) -> Any:
         with plain_errors():
-            result = chosen(sessions.of(request.session_hash), number)
+            session = sessions.of(request.session_hash)
+            result = chosen(session, number)
+        for path in uploads_in(list(result.asked.values())):
+            session.intended[str(path)] = result.asked
         values = [
             value
             for form in forms

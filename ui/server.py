@@ -79,7 +79,7 @@ def _theme() -> Any:
 
     sans = ("ui-sans-serif", "system-ui", "sans-serif")
     mono = ("ui-monospace", "Consolas", "monospace")
-    return gr.themes.Default(primary_hue="rose", font=sans, font_mono=mono)
+    return gr.themes.Default(primary_hue="indigo", font=sans, font_mono=mono)
 
 
 def _pairs(file: Path) -> list[tuple[str, str]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +23,8 @@ PIPELINES = {
 """Task -> module and class."""
 NATIVE = "native"
 """Attention of PyTorch itself."""
+_BREATH = 0.1
+"""Seconds between pipelines that are loaded ahead of time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +61,23 @@ class Services:
         """What a task uses."""
         return self._chosen.get(task, self.start)
 
-    def pipeline(self, task: str, run: Run | None = None) -> Any:
-        """The pipeline of a task, loaded now if it is not yet.
+    @contextmanager
+    def alone(self, run: Run | None = None) -> Iterator[None]:
+        """Load or compute while nobody else does: loaders replace parts of torch for as long as they run.
+
+        Args:
+            run: of the visitor who waits, to be told.
+        """
+        if run is not None:
+            run.says("waiting for the model")
+        with self._lock:
+            if run is not None:
+                run.check()
+            yield
+
+    @contextmanager
+    def pipeline(self, task: str, run: Run | None = None) -> Iterator[Any]:
+        """Use the pipeline of a task, loaded now if it is not yet, while nobody else uses one.
 
         Args:
             task: of `PIPELINES`.
@@ -68,23 +87,25 @@ class Services:
             KeyError: an unknown task.
             OSError: the model has no weights for it.
             ValueError: a device or attention that is not there.
+            Stopped: the visitor wants no more.
         """
-        if run is not None:
-            run.says("loading the model" if task not in self._loaded else "reading the input")
-        with self._lock:
+        with self.alone(run):
             if task not in self._loaded:
+                if run is not None:
+                    run.says("loading the model")
                 self._loaded[task] = self._load(task, self.chosen(task))
-            return self._loaded[task]
+            if run is not None:
+                run.says("reading the input")
+            yield self._loaded[task]
 
     def preload(self, *tasks: str) -> threading.Thread:
         """Load pipelines in the background, so that the page answers meanwhile; one that fails is tried when asked."""
 
         def load() -> None:
             for task in tasks:
-                try:
-                    self.pipeline(task)
-                except (OSError, ValueError, ImportError):
-                    continue
+                with suppress(OSError, ValueError, ImportError), self.pipeline(task):
+                    pass
+                time.sleep(_BREATH)  # whoever has asked meanwhile comes first
 
         thread = threading.Thread(target=load, name="preload", daemon=True)
         thread.start()
@@ -106,7 +127,7 @@ class Services:
         told = {}
         for number, task in enumerate(names := list(tasks)):
             run.says(f"loading {task}", number / len(names))
-            with self._lock:
+            with self.alone():
                 try:
                     self._loaded[task] = self._load(task, choice)
                 except (OSError, ValueError, ImportError, RuntimeError, KeyError, TypeError) as error:

@@ -47,6 +47,8 @@ class Session:
     folder: Path
     results: list[Result] = field(default_factory=list)
     uploads: set[Path] = field(default_factory=set)
+    intended: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Photograph -> values that an event has set beside it, for whoever hears of the photograph first."""
     last_seen: float = field(default_factory=time.monotonic)
     left: bool = False
     """Whether the page was closed; it may come back."""

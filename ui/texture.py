@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from PIL import Image
 
 from faces.provenance import save_image
+from pipelines.texture.files import TextureOutput
 from pipelines.texture.provenance import ORIGIN_COLOURS, TexelOrigin, draw_origins
 from pipelines.texture.styles import PHOTOREAL, STYLES
 from pipelines.texture.turntable import save_strip
@@ -21,7 +23,7 @@ from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
 from ui.running import Run
 from ui.services import Services
-from ui.session import Result
+from ui.session import Result, Session
 from ui.sessions import Sessions
 
 
@@ -81,44 +83,49 @@ def make(
         Stopped: the visitor wants no more.
     """
     photo = uploads.read(request.photo, run.session, request.consented)
-    pipe: Any = services.pipeline("texture", run)
-    run.says("fitting a head to the photograph")
-    made = pipe(
-        photo,
-        style=request.style,
-        delight=request.delight,
-        temperature=request.temperature,
-        num_inference_steps=request.steps,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
-        callback_on_step_end=run.steps(request.steps),
-    )
-    run.says("drawing the head", 0.9)
+    with services.pipeline("texture", run) as pipe:
+        run.says("fitting a head to the photograph")
+        made = pipe(
+            photo,
+            style=request.style,
+            delight=request.delight,
+            temperature=request.temperature,
+            num_inference_steps=request.steps,
+            generator=torch.Generator("cpu").manual_seed(request.seed),
+            callback_on_step_end=run.steps(request.steps),
+        )
+        run.says("drawing the head", 0.9)
+        return _written(pipe, made, request, run.session, asked or {})
+
+
+def _written(
+    pipe: Any, made: TextureOutput, request: TextureRequest, session: Session, asked: Mapping[str, Any]
+) -> TexturedHead:
     left_out = ("photo", "consented", "seed")
     settings = {name: value for name, value in asdict(request).items() if name not in left_out}
     origin = pipe.provenance(seed=request.seed, **settings)
     origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
-    session, origins = run.session, made.provenance[0]
+    origins = made.provenance[0]
     known = Image.fromarray((made.partial[0] * 255).round().astype(np.uint8))
     drawn = Image.fromarray(draw_origins(origins, pipe.layout.valid))
-    result = Result(
-        task="texture", file=save_image(made.texture[0], session.path("texture", ".png"), origin),
-        seed=request.seed, settings=settings, asked=asked or {},
-    )  # fmt: skip
-    return TexturedHead(
-        texture=session.add(result),
+    file = save_image(made.texture[0], session.path("texture", ".png"), origin)
+    head = TexturedHead(
+        texture=Result(task="texture", file=file, seed=request.seed, settings=settings, asked=asked),
         glb=pipe.export_glb(session.path("head", ".glb"), made, record=origin),
         partial=save_image(known, session.path("partial", ".png"), origin),
         origins=save_image(drawn, session.path("origins", ".png"), origin),
         turntable=save_strip(pipe.turntable(made), session.path("turntable", ".png"), origin),
         seen=float((origins == TexelOrigin.SEEN)[pipe.layout.valid].mean()),
     )
+    session.add(head.texture)
+    return head
 
 
 def tab(services: Services, sessions: Sessions) -> Form:
     """Lay the tab out."""
     with gr.Row():
         with gr.Column():
-            photo, consent = controls.photograph()
+            photo, consent, heads = controls.photograph("texture")
             style = gr.Dropdown(label="Style", choices=list(STYLES), value=PHOTOREAL)
             delight = gr.Checkbox(label="Take the light off")
             temperature = gr.Slider(label="How much is invented", minimum=0, maximum=1, step=0.05, value=0.3)
@@ -132,10 +139,9 @@ def tab(services: Services, sessions: Sessions) -> Form:
             strip = controls.picture("From five sides", elem_id="texture-turntable")
             head = gr.DownloadButton("Download the head (GLB)", interactive=False)
         with gr.Column():
-            stages = gr.Gallery(
-                label="What the photograph shows, and where each texel comes from", columns=2, height=240,
-                format="png", object_fit="contain", elem_id="texture-stages", elem_classes=[controls.BADGE],
-            )  # fmt: skip
+            with gr.Row():
+                seen = controls.picture("Seen in the photograph", elem_id="texture-seen", min_width=150)
+                origins = controls.picture("Where texels come from", elem_id="texture-origins", min_width=150)
             gr.Markdown(_legend())
             made = controls.outcome("texture", "Completed texture")
     form = Form(
@@ -151,14 +157,17 @@ def tab(services: Services, sessions: Sessions) -> Form:
         picture, facts, download = controls.shown(result.texture)
         facts |= {"seen": round(result.seen, 3)}
         glb = str(result.glb)
-        pictures = [(str(result.partial), "seen"), (str(result.origins), "origin of each texel")]
         return (
             picture, facts, download, glb, str(result.turntable),
-            gr.DownloadButton(value=glb, interactive=True), pictures,
+            gr.DownloadButton(value=glb, interactive=True), str(result.partial), str(result.origins),
         )  # fmt: skip
 
-    controls.wire(form, answer, [viewer, strip, head, stages], sessions)
-    controls.example_heads(form, ["style"], lambda index, _: {"style": list(STYLES)[index % len(STYLES)]})
+    controls.wire(form, answer, [viewer, strip, head, seen, origins], sessions)
+
+    def example(index: int, _: str) -> dict[str, Any]:
+        return {"style": list(STYLES)[index % len(STYLES)]}
+
+    controls.wire_examples(heads, form, sessions, ["style"], example)
     return form
 
 

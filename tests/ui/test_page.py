@@ -85,9 +85,10 @@ def test_every_task_answers_with_a_file_that_says_how_it_was_made(client, photo,
 
 
 def test_a_head_comes_with_a_file_and_views(client, photo):
-    *_, glb, strip, download, stages = client.predict(**asked("texture", photo))
+    *_, glb, strip, download, seen, origins = client.predict(**asked("texture", photo))
     assert Path(glb).read_bytes()[:4] == b"glTF" == Path(download["value"]).read_bytes()[:4]
-    assert Image.open(strip).width > Image.open(strip).height and len(stages) == 2
+    assert Image.open(strip).width > Image.open(strip).height
+    assert Image.open(seen).size == Image.open(origins).size and provenance.read(seen).seed == 3
 
 
 def test_previews_are_pictures_with_records_and_no_results(client, photo):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 
 from tests.ui.toy_services import ToyServices
 from ui import models
 from ui.models import ModelRequest
+from ui.running import Stopped
 from ui.services import PIPELINES, Choice, Services
 from ui.session import Session
 
@@ -19,8 +23,8 @@ def run(tmp_path):
 def test_nothing_is_loaded_before_it_is_asked_for(run):
     services = ToyServices()
     assert not any(facts["loaded"] for facts in services.loaded())
-    pipe = services.pipeline("makeup", run)
-    assert services.pipeline("makeup") is pipe
+    with services.pipeline("makeup", run) as pipe, services.pipeline("makeup") as same:
+        assert same is pipe
     assert [facts["task"] for facts in services.loaded() if facts["loaded"]] == ["makeup"]
     services.preload(*PIPELINES).join(30)
     assert all(facts["loaded"] for facts in services.loaded()) and len(models.table(services)) == 5
@@ -28,10 +32,12 @@ def test_nothing_is_loaded_before_it_is_asked_for(run):
 
 def test_a_model_serves_the_tasks_that_it_has_weights_for(run):
     services = ToyServices(open_to_choice=True)
-    before = services.pipeline("portrait")
+    with services.pipeline("portrait") as before:
+        pass
     told = services.choose(Choice(model="only drag"), PIPELINES, run)
     assert told["drag"] == "loaded" and "no weights for portrait" in told["portrait"]
-    assert services.pipeline("portrait") is before
+    with services.pipeline("portrait") as after:
+        assert after is before
     chosen = {facts["task"]: facts["model"] for facts in services.loaded()}
     assert chosen["drag"] == "only drag" and chosen["portrait"] == "mini"
 
@@ -66,8 +72,32 @@ def test_the_doctor_is_asked_where_there_is_one():
 
 def test_the_bundled_model_is_loaded_with_a_hash_that_is_made_once(run):
     services = Services()
-    pipe = services.pipeline("drag", run)
-    first = pipe.weights_sha256()
-    assert pipe.weights_sha256() is first and len(first) == 64
+    with services.pipeline("drag", run) as pipe:
+        first = pipe.weights_sha256()
+        assert pipe.weights_sha256() is first and len(first) == 64
     facts = next(facts for facts in services.loaded() if facts["task"] == "drag")
     assert facts["pipeline"] == "DragPipeline" and facts["device"] == "cpu" and facts["parameters_m"] > 0.1
+
+
+def test_nobody_loads_while_another_computes(run):
+    services, seen = ToyServices(), []
+
+    def other():
+        with services.pipeline("drag"):
+            seen.append("other")
+
+    with services.pipeline("makeup", run):
+        thread = threading.Thread(target=other)
+        thread.start()
+        time.sleep(0.2)
+        seen.append("mine")
+    thread.join(10)
+    assert seen == ["mine", "other"]
+
+
+def test_who_is_stopped_while_waiting_gets_no_pipeline(run):
+    services = ToyServices()
+    run.stopping.set()
+    with pytest.raises(Stopped), services.pipeline("makeup", run):
+        pass
+    assert not any(facts["loaded"] for facts in services.loaded())

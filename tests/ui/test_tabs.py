@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -44,6 +43,11 @@ def photo(tmp_path):
     return str(path)
 
 
+def asked_of(services, task):
+    with services.pipeline(task) as pipe:
+        return pipe.asked
+
+
 def test_portraits_are_functions_of_their_seeds(photo, services, session, run):
     request = portrait.PortraitRequest(
         photos=(photo,), prompt="a person", consented=True, count=3, seed=5, steps=2
@@ -54,12 +58,12 @@ def test_portraits_are_functions_of_their_seeds(photo, services, session, run):
     assert all(one.file.parent == session.folder for one in made) and len(session.gallery()) == 3
     again = portrait.make(request, services, run)
     assert np.array_equal(Image.open(again[1].file), Image.open(made[1].file))
-    (_, options), *_ = services.pipeline("portrait").asked
+    (_, options), *_ = asked_of(services, "portrait")
     assert options["num_images_per_prompt"] == 3 and np.array_equal(options["image"][0], toy_photo(0))
 
 
 def test_an_expression_is_a_preset_or_units(photo, services, session, run):
-    asked = services.pipeline("expression").asked
+    asked = asked_of(services, "expression")
     made = expression.make(
         expression.ExpressionRequest(photo=photo, consented=True, units=(("AU12", 0.8),)), services, run
     )
@@ -77,7 +81,7 @@ def test_makeup_comes_from_a_photograph_from_colours_or_goes(source, photo, serv
         photo=photo, consented=True, source=source, reference=photo, colours=(("lips", "#b0203a"),)
     )
     result = makeup.make(request, services, run)
-    ((_, look), _), *_ = services.pipeline("makeup").asked
+    ((_, look), _), *_ = asked_of(services, "makeup")
     kinds = {"reference": np.ndarray, "colours": type(makeup.BARE), "remove": type(makeup.BARE)}
     assert isinstance(look, kinds[source])
     assert provenance.read(result.file).digital_source_type == "compositeWithTrainedAlgorithmicMedia"
@@ -91,7 +95,7 @@ def drawn(photo_side=96):
 def test_arrows_become_drags_of_the_photograph(photo, services, session, run):
     request = drag.DragRequest(photo=photo, consented=True, drawn=drawn())
     result = drag.make(request, services, run)
-    (_, options), *_ = services.pipeline("drag").asked
+    (_, options), *_ = asked_of(services, "drag")
     assert np.allclose(options["drags"], [[(10.5, 10.5), (20.5, 12.5)]])
     assert np.allclose(options["pins"], [(5.5, 5.5)]) and options["mask"] is None
     assert provenance.read(result.file).extra["drags"] == 1
@@ -133,13 +137,13 @@ def test_a_dataset_reports_and_stops_after_the_batch_in_hand(session, run, monke
     engine = Brief()
     monkeypatch.setattr(gen, "engine", engine, raising=False)
     request = dataset.DatasetRequest(kind="textures", people=2, seed=5)
-    job = dataset.Job(request.recipe(), dataset.folder(request, session), run)
+    job = dataset.Job(request.recipe(), dataset.folder(request, session), run, ToyServices())
     job.start()
     steps = list(job.events())
     assert [step.done for step in steps] == [1, 2, 3]
     assert dataset.told(steps[1]) == "images: 2 of 3, 67% of the attempts accepted"
     assert engine.calls[0][0].people == 2 and engine.calls[0][1].parent == session.folder
-    again = dataset.Job(request.recipe(), dataset.folder(request, session), run)
+    again = dataset.Job(request.recipe(), dataset.folder(request, session), run, ToyServices())
     assert again.out == job.out, "the same request goes on where the last one stopped"
     session.stop("anything")
     again.start()
