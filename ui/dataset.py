@@ -9,12 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from gen.recipe import Recipe
-from gen.sample import Step
 from ui import controls
 from ui.events import LANE, handler, stopper
 from ui.given import Given
@@ -23,6 +21,10 @@ from ui.running import Run
 from ui.services import Services
 from ui.session import Session
 from ui.sessions import Sessions
+
+if TYPE_CHECKING:  # slow to import
+    from gen.recipe import Recipe
+    from gen.sample import Step
 
 RECIPES = ("identities", "expressions", "makeup", "textures")
 """Those that need no head assets."""

@@ -55,9 +55,14 @@ def serve(address: Address, services: Services) -> None:
         from ui.services import PIPELINES
 
         app = build_app(services)
-        services.preload(*PIPELINES)
         options: dict[str, Any] = launch_options() | ({"mcp_server": True} if address.mcp else {})
-        app.launch(server_name=address.host, server_port=address.port, auth=auth, **options)  # pyright: ignore[reportArgumentType]
+        app.launch(
+            server_name=address.host, server_port=address.port, auth=auth, prevent_thread_lock=True, quiet=True,
+            **options,  # pyright: ignore[reportArgumentType]
+        )  # fmt: skip
+        services.preload(*PIPELINES)
+        print(f"Mien is at {app.local_url} until Ctrl+C.", flush=True)  # noqa: T201
+        app.block_thread()
 
 
 def launch_options() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
@@ -13,10 +13,8 @@ import torch
 from PIL import Image
 
 from faces.provenance import save_image
-from pipelines.texture.files import TextureOutput
 from pipelines.texture.provenance import ORIGIN_COLOURS, TexelOrigin, draw_origins
 from pipelines.texture.styles import PHOTOREAL, STYLES
-from pipelines.texture.turntable import save_strip
 from ui import controls, uploads
 from ui.controls import Form
 from ui.given import Given
@@ -25,6 +23,9 @@ from ui.running import Run
 from ui.services import Services
 from ui.session import Result, Session
 from ui.sessions import Sessions
+
+if TYPE_CHECKING:
+    from pipelines.texture.files import TextureOutput
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,6 +102,8 @@ def make(
 def _written(
     pipe: Any, made: TextureOutput, request: TextureRequest, session: Session, asked: Mapping[str, Any]
 ) -> TexturedHead:
+    from pipelines.texture.turntable import save_strip  # slow to import
+
     left_out = ("photo", "consented", "seed")
     settings = {name: value for name, value in asdict(request).items() if name not in left_out}
     origin = pipe.provenance(seed=request.seed, **settings)
