@@ -116,7 +116,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
             consent = gr.Checkbox(label=uploads.CONSENT, value=False)
             photos = gr.File(
                 label="Photographs of one person", file_count="multiple", file_types=["image"], type="filepath",
-                height=140,
+                height=140, elem_id="portrait-photos",
             )  # fmt: skip
             heads = controls.example_heads("portrait")
             prompt = gr.Textbox(label="Prompt", value="portrait of a person, smiling", max_lines=3)

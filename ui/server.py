@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import ipaddress
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +49,7 @@ def serve(address: Address, services: Services) -> None:
     auth = _pairs(address.auth) if address.auth else None
     if address.mcp and importlib.util.find_spec("mcp") is None:
         raise ImportError("mcp: not installed; pip install 'gradio[mcp]', which installs an older pydantic")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl+C: what is in the folder below goes
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     # A folder of our own, so that nothing stays behind; below the user's, where there is one.
     with tempfile.TemporaryDirectory(prefix="mien-", dir=os.environ.get("GRADIO_TEMP_DIR")) as folder:

@@ -143,8 +143,12 @@ def tab(services: Services, sessions: Sessions) -> Form:
             head = gr.DownloadButton("Download the head (GLB)", interactive=False)
         with gr.Column():
             with gr.Row():
-                seen = controls.picture("Seen in the photograph", elem_id="texture-seen", min_width=150)
-                origins = controls.picture("Where texels come from", elem_id="texture-origins", min_width=150)
+                seen = controls.picture(
+                    "Seen in the photograph", elem_id="texture-seen", min_width=150, height=190
+                )
+                origins = controls.picture(
+                    "Where texels come from", elem_id="texture-origins", min_width=150, height=190
+                )
             gr.Markdown(_legend())
             made = controls.outcome("texture", "Completed texture")
     form = Form(

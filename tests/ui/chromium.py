@@ -134,6 +134,13 @@ class Chromium:
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **given)
         self.call("Input.dispatchKeyEvent", type="keyUp", **given)
 
+    def upload(self, selector: str, *files: Path) -> None:
+        """Give files to an input, as its dialog does."""
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        assert node, f"no {selector}"
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file) for file in files])
+
     def resize(self, width: int, height: int, density: float = 1.0, mobile: bool = False) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=density, mobile=mobile)  # fmt: skip
