@@ -346,7 +346,8 @@ def analyze(
 @app.command()
 def evaluate(
     task: Annotated[
-        str, typer.Argument(help="perception, portrait, identities, expressions, makeup, drag, texture.")
+        str,
+        typer.Argument(help="perception, portrait, identities, expressions, makeup, drag, texture, page."),
     ],
     quick: Annotated[bool, typer.Option("--quick", help="Fewer heads, within 50 s on two cores.")] = False,
     json_file: Annotated[

@@ -138,6 +138,15 @@ def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions)
         api_name=form.task, concurrency_id=LANE, concurrency_limit=1, preprocess=False,
         show_progress_on=[form.outcome.image],
     )  # fmt: skip
+    # What was chosen is the visitor's from then on, and goes when they leave, whether it was used or not.
+    form.inputs[form.photograph].upload(
+        lambda _: None,
+        form.inputs[form.photograph],
+        None,
+        api_visibility="private",
+        queue=False,
+        preprocess=False,
+    )
     # Cancelling takes it out of the queue where it still waits there.
     form.making.stop.click(
         stopper(sessions, form.task), cancels=[started], queue=False, api_visibility="private"

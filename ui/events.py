@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
 
-from ui.given import Given, uploads_in
+from ui.given import Given
 from ui.running import Run, Stopped
 from ui.sessions import Sessions
 
@@ -17,6 +18,9 @@ LANE = "compute"
 """Events that compute share this queue: one at a time on one device."""
 _EXPECTED = (ValueError, OSError, ImportError, RuntimeError, KeyError)
 """Errors that are about the input or the machine; anything else is a bug and is shown as one."""
+
+_ARRAY = re.compile(r"^ndarray of shape \([\d, ]+\)")
+"""What pipelines call a photograph that was opened for them."""
 
 Answer = Callable[[Given, Run], Any]
 """What a tab does with the values of its controls: returns the values of its outputs."""
@@ -33,6 +37,7 @@ def plain_errors() -> Iterator[None]:
         raise gr.Error("Stopped.", title="Stopped", print_exception=False, duration=4) from None
     except _EXPECTED as error:
         text = " ".join(str(error).split()) or type(error).__name__
+        text = _ARRAY.sub("photograph", text)
         raise gr.Error(text, print_exception=False) from None
 
 
@@ -49,18 +54,17 @@ def handler(answer: Answer, names: Sequence[str], sessions: Sessions, task: str)
     def handle(*values: Any) -> Any:
         *given, request, progress = values
         with plain_errors():
-            run = _begin(given, request, progress)
+            run = _begin(request, progress)
             return answer(Given(dict(zip(names, given, strict=True))), run)
 
     def handle_each(*values: Any) -> Iterator[Any]:
         *given, request, progress = values
         with plain_errors():
-            run = _begin(given, request, progress)
+            run = _begin(request, progress)
             yield from answer(Given(dict(zip(names, given, strict=True))), run)
 
-    def _begin(given: Sequence[Any], request: gr.Request, progress: Any) -> Run:
-        session = sessions.note(request.session_hash, list(uploads_in(given)))
-        return session.run(task, progress)
+    def _begin(request: gr.Request, progress: Any) -> Run:
+        return sessions.of(request.session_hash).run(task, progress)
 
     return _signed(handle_each if inspect.isgeneratorfunction(answer) else handle, names)
 

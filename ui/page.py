@@ -12,6 +12,7 @@ from gradio.utils import get_upload_folder
 from ui import dataset, drag, expression, makeup, models, portrait, results, texture
 from ui.controls import Form
 from ui.events import stopper
+from ui.guarded import GuardedBlocks
 from ui.services import Services
 from ui.sessions import Sessions
 
@@ -40,7 +41,8 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
         sessions: of visitors; by default in Gradio's folder of uploads, GRADIO_TEMP_DIR.
     """
     sessions = sessions_beside_uploads() if sessions is None else sessions
-    with gr.Blocks(title="Mien", analytics_enabled=False, delete_cache=_DELETED) as app:
+    with GuardedBlocks(title="Mien", analytics_enabled=False, delete_cache=_DELETED) as app:
+        app.sessions = sessions
         gr.Markdown(_LEAD)
         with gr.Tabs(elem_id="tabs") as tabs:
             forms, rows = [], []

@@ -24,8 +24,9 @@ TASKS = {
     "makeup": "gen.evaluation.makeup",
     "drag": "gen.evaluation.drag",
     "texture": "gen.evaluation.texture",
+    "page": "ui.evaluation.page",
 }
-"""Task name -> module with a function `measure(settings) -> list[Bar]`."""
+"""Task name -> module with a function `measure(settings) -> list[Bar]`; a name, because `gen` imports no `ui`."""
 
 RENDERS = "rendered heads, held out"
 """Domain of every number measured on renders: it proves mechanics, not photographic quality."""

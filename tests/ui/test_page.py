@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 
-from faces import provenance
+from faces import examples, provenance
 from tests.pipelines.texture_components import toy_photo
 from tests.ui.toy_services import SIDE, SLOW, ToyServices
 from ui import drag
@@ -71,6 +73,10 @@ def asked(task, given, consented=True, **others):
         "texture": {"photo": given},
     }[task]  # fmt: skip
     return common | own | others
+
+
+def given_file(path):
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -216,3 +222,60 @@ def _until(is_true, seconds=20):
     while not is_true():
         assert time.monotonic() < end, "never true"
         time.sleep(0.05)
+
+
+def sent(server, task, values):
+    """What the page says to values that gradio_client would not send."""
+    config = httpx.get(f"{server[0]}config").json()
+    event = next(one for one in config["dependencies"] if one["api_name"] == task)
+    body = {"data": values, "fn_index": event["id"], "session_hash": uuid.uuid4().hex}
+    assert httpx.post(f"{server[0]}gradio_api/queue/join", json=body).is_success
+    asked = {"session_hash": body["session_hash"]}
+    with httpx.stream("GET", f"{server[0]}gradio_api/queue/data", params=asked, timeout=30) as answer:
+        return next(line for line in answer.iter_lines() if "process_completed" in line)
+
+
+@pytest.mark.parametrize("count", [0, 6, 8, 100])
+def test_too_few_and_too_many_values_are_counted(server, count):
+    said = sent(server, "texture", [None] * count)
+    assert f"{count} values, expected 7: photo, consented, style" in said and "object at" not in said
+
+
+@pytest.mark.parametrize(
+    ("photo", "message"),
+    [
+        ("face.png", "photo: str, expected an uploaded file"),
+        ([given_file("face.png")], "photo: list, expected an uploaded file"),
+        (given_file("/etc/hosts"), "photograph: not a file that was uploaded here"),
+        (given_file("../../../../etc/hosts"), "photograph: not a file that was uploaded here"),
+        (given_file("http://127.0.0.1/a.png"), "photo: an address, expected an uploaded file"),
+        ({"path": 5, "meta": {"_type": "gradio.FileData"}}, "photograph: not an upload"),
+    ],
+)
+def test_what_is_no_upload_is_not_opened(server, photo, message):
+    assert message in sent(server, "texture", [photo, True, "photoreal", False, 0.3, 0, 2])
+
+
+def test_example_heads_are_served_where_they_lie(server):
+    head = given_file(str(examples.heads()[0]))
+    assert '"seed":3' in sent(
+        server, "makeup", [head, False, "remove", None, None, None, None, None, [], 1, 3, 2]
+    )
+
+
+def test_what_is_refused_is_deleted_with_the_rest(server, tmp_path):
+    url, sessions = server
+    broken = tmp_path / "refused.png"
+    broken.write_bytes(b"no picture, and nobody else's")
+    visitor = Client(url, verbose=False)
+    for wrong in ({}, {"style": "oil"}, {"consented": False}):
+        with pytest.raises(AppError):
+            visitor.predict(**asked("texture", handle_file(str(broken)), **wrong))
+    (upload,) = sessions.of(visitor.session_hash).uploads
+    assert upload.exists()
+    sessions.leave(visitor.session_hash)
+    sessions.of(visitor.session_hash).last_seen = 0
+    sessions.leave(visitor.session_hash)
+    sessions.sweep()
+    assert not upload.exists()
+    visitor.close()

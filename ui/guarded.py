@@ -1,0 +1,73 @@
+"""What Gradio does with an event before a handler sees it, guarded: what is sent is noted, counted, refused plainly."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import gradio as gr
+from gradio.exceptions import InvalidPathError
+from pydantic import ValidationError
+
+from ui.given import uploads_in
+from ui.sessions import Sessions
+
+
+class GuardedBlocks(gr.Blocks):
+    """Blocks that remember uploads before they look at them, so that what is refused is deleted with the rest.
+
+    Set `sessions` before it is launched.
+    """
+
+    sessions: Sessions | None = None
+
+    async def process_api(
+        self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
+    ) -> dict[str, Any]:
+        """Process an event as Gradio does.
+
+        Raises:
+            gr.Error: other inputs than the event has, or files that were not uploaded here.
+        """
+        event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
+        names = _names(event)
+        if len(inputs) != len(event.inputs):
+            raise _refused(
+                f"{len(inputs)} values, expected {len(event.inputs)}: {', '.join(names) or 'none'}"
+            )
+        self._note(options.get("request"), inputs)
+        for name, block, value in zip(names, event.inputs, inputs, strict=True):
+            _check_files(name, block, value)
+        try:
+            return await super().process_api(block_fn, inputs, *args, **options)
+        except InvalidPathError:
+            raise _refused("photograph: not a file that was uploaded here") from None
+        except ValidationError:
+            raise _refused("photograph: not an upload as a file control gives it") from None
+
+    def _note(self, request: Any, inputs: list[Any]) -> None:
+        key = getattr(request, "session_hash", None)
+        if self.sessions is not None and key:
+            self.sessions.note(key, list(uploads_in(inputs)))
+
+
+def _names(event: Any) -> list[str]:
+    """Parameters of the endpoint, or labels of the inputs where there are none."""
+    parameters = list(inspect.signature(event.fn).parameters) if event.fn else []
+    labels = [str(getattr(block, "label", None) or "value") for block in event.inputs]
+    return [*parameters[: len(labels)], *labels[len(parameters) :]]
+
+
+def _check_files(name: str, block: Any, value: Any) -> None:
+    """Refuse addresses where uploads are expected: the page fetches nothing for anybody."""
+    if any(str(path).startswith(("http:", "https:", "file:")) for path in uploads_in(value)):
+        raise _refused(f"{name}: an address, expected an uploaded file")
+    takes_files = isinstance(block, gr.Image | gr.File)
+    is_list = takes_files and isinstance(block, gr.File) and block.file_count == "multiple"
+    if takes_files and value is not None and not isinstance(value, list if is_list else dict):
+        expected = "a list of uploaded files" if is_list else "an uploaded file"
+        raise _refused(f"{name}: {type(value).__name__}, expected {expected}")
+
+
+def _refused(text: str) -> gr.Error:
+    return gr.Error(text, print_exception=False)
