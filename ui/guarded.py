@@ -6,7 +6,10 @@ import inspect
 from typing import Any
 
 import gradio as gr
+from fastapi import Request
+from fastapi.responses import JSONResponse
 from gradio.exceptions import InvalidPathError
+from gradio.route_utils import FnIndexInferError
 from pydantic import ValidationError
 
 from ui.given import uploads_in
@@ -38,6 +41,7 @@ class GuardedBlocks(gr.Blocks):
         self._note(options.get("request"), inputs)
         for name, block, value in zip(names, event.inputs, inputs, strict=True):
             _check_files(name, block, value)
+            self._check_owner(name, options.get("request"), value)
         try:
             return await super().process_api(block_fn, inputs, *args, **options)
         except InvalidPathError:
@@ -45,10 +49,29 @@ class GuardedBlocks(gr.Blocks):
         except ValidationError:
             raise _refused("photograph: not an upload as a file control gives it") from None
 
+    def _check_owner(self, name: str, request: Any, value: Any) -> None:
+        """What another visitor has made is theirs, even for those who know where it lies."""
+        if self.sessions is None:
+            return
+        root, session = self.sessions.root, self.sessions.of(getattr(request, "session_hash", None))
+        for path in uploads_in(value):
+            if root in path.parents and not session.owns(path):
+                raise _refused(f"{name}: not a file that was uploaded here")
+
     def _note(self, request: Any, inputs: list[Any]) -> None:
         key = getattr(request, "session_hash", None)
         if self.sessions is not None and key:
             self.sessions.note(key, list(uploads_in(inputs)))
+
+
+def unknown() -> tuple[type[Exception], ...]:
+    """What Gradio's routes raise for events, endpoints and sessions that are not there."""
+    return KeyError, FnIndexInferError
+
+
+async def not_found(_: Request, __: Exception) -> JSONResponse:
+    """Answer to those, where Gradio would call it an error of the server."""
+    return JSONResponse({"detail": "event, endpoint or session: not found"}, status_code=404)
 
 
 def _names(event: Any) -> list[str]:
@@ -60,8 +83,9 @@ def _names(event: Any) -> list[str]:
 
 def _check_files(name: str, block: Any, value: Any) -> None:
     """Refuse addresses where uploads are expected: the page fetches nothing for anybody."""
-    if any(str(path).startswith(("http:", "https:", "file:")) for path in uploads_in(value)):
-        raise _refused(f"{name}: an address, expected an uploaded file")
+    for path in map(str, uploads_in(value)):
+        if path.startswith(("http:", "https:", "file:")) or "\0" in path:
+            raise _refused(f"{name}: an address, expected an uploaded file")
     takes_files = isinstance(block, gr.Image | gr.File)
     is_list = takes_files and isinstance(block, gr.File) and block.file_count == "multiple"
     if takes_files and value is not None and not isinstance(value, list if is_list else dict):

@@ -70,12 +70,15 @@ def serve(address: Address, services: Services) -> None:
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
+    from ui.guarded import not_found, unknown
+
     return {
         "max_file_size": UPLOAD_LIMIT,
         "footer_links": ["api"],
         "show_error": True,
         "ssr_mode": False,
         "enable_monitoring": False,
+        "app_kwargs": {"exception_handlers": dict.fromkeys(unknown(), not_found)},
         "css_paths": [_STATIC / "page.css"],
         "theme": _theme(),
     }

@@ -256,6 +256,24 @@ def test_what_is_no_upload_is_not_opened(server, photo, message):
     assert message in sent(server, "texture", [photo, True, "photoreal", False, 0.3, 0, 2])
 
 
+def test_what_another_has_made_is_theirs(server, photo):
+    owner = Client(server[0], verbose=False)
+    owner.predict(**asked("makeup", photo))
+    made = given_file(str(next(server[1].of(owner.session_hash).folder.iterdir())))
+    values = [made, True, "remove", None, None, None, None, None, [], 1, 3, 2]
+    assert "photo: not a file that was uploaded here" in sent(server, "makeup", values)
+    owner.close()
+
+
+def test_what_is_not_there_is_not_found(server):
+    base = f"{server[0]}gradio_api/"
+    for body in ({"fn_index": 9999, "session_hash": "a"}, {"fn_index": 0, "session_hash": ""}):
+        answer = httpx.post(f"{base}queue/join", json={"data": []} | body)
+        assert answer.status_code == 404 and "not found" in answer.text
+    assert httpx.post(f"{base}call/nothing", json={"data": []}).status_code == 404
+    assert httpx.get(f"{base}file=/etc/hosts").status_code == 403
+
+
 def test_example_heads_are_served_where_they_lie(server):
     head = given_file(str(examples.heads()[0]))
     assert '"seed":3' in sent(
