@@ -49,6 +49,10 @@ class GuardedBlocks(gr.Blocks):
         except ValidationError:
             raise _refused("photograph: not an upload as a file control gives it") from None
 
+    def forget(self, key: str) -> None:
+        """Let go of what Gradio keeps of a session: for an hour, all values of all controls."""
+        self.app.state_holder.session_data.pop(key, None)
+
     def _check_owner(self, name: str, request: Any, value: Any) -> None:
         """What another visitor has made is theirs, even for those who know where it lies."""
         if self.sessions is None:

@@ -42,7 +42,7 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
     """
     sessions = sessions_beside_uploads() if sessions is None else sessions
     with GuardedBlocks(title="Mien", analytics_enabled=False, delete_cache=_DELETED) as app:
-        app.sessions = sessions
+        app.sessions, sessions.forget = sessions, app.forget
         gr.Markdown(_LEAD)
         with gr.Tabs(elem_id="tabs") as tabs:
             forms, rows = [], []

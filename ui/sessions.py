@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,12 +26,15 @@ class Sessions:
         uploads: Gradio's folder of uploads; files elsewhere are never deleted.
         idle: see `IDLE`.
         grace: see `GRACE`.
+        forget: lets others delete what they keep of a session.
     """
 
     root: Path
     uploads: Path
     idle: float = IDLE
     grace: float = GRACE
+    forget: Callable[[str], None] = lambda _: None
+    """Called with the hash of a session that has ended."""
     _open: dict[str, Session] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -93,6 +97,7 @@ class Sessions:
     def _close(self, key: str) -> None:
         session = self._open.pop(key)
         session.close()
+        self.forget(key)
         # The same bytes are one file, whoever uploads them.
         elsewhere = set[Path]().union(*(other.uploads for other in self._open.values()))
         for file in session.uploads - elsewhere:
