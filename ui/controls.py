@@ -134,7 +134,8 @@ def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions)
     """
     named = form.controls()
     started = form.making.run.click(
-        handler(answer, list(named), sessions, form.task), list(named.values()), [*form.outcome, *outputs],
+        handler(answer, list(named), sessions, form.task, computes=True), list(named.values()),
+        [*form.outcome, *outputs],
         api_name=form.task, concurrency_id=LANE, concurrency_limit=1, preprocess=False,
         show_progress_on=[form.outcome.image],
     )  # fmt: skip

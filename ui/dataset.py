@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import queue
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import controls
-from ui.events import LANE, handler, stopper
+from ui.events import LANE, computer, handler, stopper
 from ui.given import Given
 from ui.limits import SEEDS, require_within
 from ui.running import Run
@@ -72,7 +71,7 @@ class DatasetRequest:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A dataset that is being made in a thread; told to stop, it does so after the batch in hand."""
+    """A dataset that is being made in the thread of all that computes; told to stop, it does so after the batch in hand."""
 
     recipe: Recipe
     out: Path
@@ -81,8 +80,8 @@ class Job:
     steps: queue.Queue[Step | Exception | None] = field(default_factory=queue.Queue)
 
     def start(self) -> None:
-        """Start the thread."""
-        threading.Thread(target=self._make, name="dataset", daemon=True).start()
+        """Start it."""
+        computer.submit(self._make)
 
     def _make(self) -> None:
         from gen import engine
@@ -187,7 +186,11 @@ def tab(services: Services, sessions: Sessions) -> None:
     )
     lane = {"concurrency_id": LANE, "concurrency_limit": 1, "preprocess": False}
     glance.click(
-        handler(sample, list(named), sessions, "dataset"), inputs, sheet, api_name="dataset_preview", **lane
+        handler(sample, list(named), sessions, "dataset", computes=True),
+        inputs,
+        sheet,
+        api_name="dataset_preview",
+        **lane,
     )
     start.click(
         handler(make, list(named), sessions, "dataset"), inputs, [text, sheet, download, report, page, opened],

@@ -80,11 +80,15 @@ class Board:
         everywhere = [self.drawing, self.table, self.clicks]
 
         def listen(
-            event: Any, answer: Answer, outputs: Sequence[Any], more: Mapping[str, Any] | None = None
+            event: Any,
+            answer: Answer,
+            outputs: Sequence[Any],
+            more: Mapping[str, Any] | None = None,
+            computes: bool = False,
         ) -> Any:
             named = {**given, **(more or {})}
             return event(
-                handler(answer, list(named), sessions, "drawing"), list(named.values()), outputs,
+                handler(answer, list(named), sessions, "drawing", computes), list(named.values()), outputs,
                 preprocess=False, show_progress="hidden", api_visibility="private", trigger_mode="always_last",
             )  # fmt: skip
 
@@ -101,7 +105,7 @@ class Board:
             ),
             listen(self.drawing.input, _followed, [self.table, self.clicks]),
             listen(self.table.input, _read_off, [self.drawing, self.clicks], {"rows": self.table}),
-            listen(self.ready.input, suggested, everywhere, {"gesture": self.ready}),
+            listen(self.ready.input, suggested, everywhere, {"gesture": self.ready}, computes=True),
             listen(self._clicked().success, _followed, [self.table, self.clicks]),
         ]
         self._wire_preview(form, look, sessions, [self.live.input, *(one.success for one in changed)])
@@ -129,7 +133,7 @@ class Board:
         shown: dict[str, Any] = {"api_name": "drag_preview"}
         for event in events:
             event(
-                handler(glance, list(named), sessions, "drag_preview"), list(named.values()),
+                handler(glance, list(named), sessions, "drag_preview", computes=True), list(named.values()),
                 [self.drawing, self.glance], concurrency_id=LANE, concurrency_limit=1, preprocess=False,
                 show_progress="hidden", trigger_mode="always_last", **shown,
             )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import inspect
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +18,8 @@ from ui.sessions import Sessions
 
 LANE = "compute"
 """Events that compute share this queue: one at a time on one device."""
+computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
+"""The thread of all that computes: torch keeps workers and buffers for every thread that uses it, some 20 MB."""
 _EXPECTED = (ValueError, OSError, ImportError, RuntimeError, KeyError)
 """Errors that are about the input or the machine; anything else is a bug and is shown as one."""
 
@@ -41,7 +45,9 @@ def plain_errors() -> Iterator[None]:
         raise gr.Error(text, print_exception=False) from None
 
 
-def handler(answer: Answer, names: Sequence[str], sessions: Sessions, task: str) -> Callable[..., Any]:
+def handler(
+    answer: Answer, names: Sequence[str], sessions: Sessions, task: str, computes: bool = False
+) -> Callable[..., Any]:
     """A function for Gradio out of one on named values. The event needs `preprocess=False`: values are checked here.
 
     Args:
@@ -49,19 +55,22 @@ def handler(answer: Answer, names: Sequence[str], sessions: Sessions, task: str)
         names: of the inputs, which become the parameters of the endpoint.
         sessions: of all visitors.
         task: by which the work is stopped.
+        computes: whether it uses a pipeline, which is then done by `computer`.
     """
 
     def handle(*values: Any) -> Any:
         *given, request, progress = values
         with plain_errors():
-            run = _begin(request, progress)
-            return answer(Given(dict(zip(names, given, strict=True))), run)
+            values_by_name, run = Given(dict(zip(names, given, strict=True))), _begin(request, progress)
+            if not computes:
+                return answer(values_by_name, run)
+            context = contextvars.copy_context()  # tells Gradio whose progress it is
+            return computer.submit(context.run, answer, values_by_name, run).result()
 
     def handle_each(*values: Any) -> Iterator[Any]:
         *given, request, progress = values
         with plain_errors():
-            run = _begin(request, progress)
-            yield from answer(Given(dict(zip(names, given, strict=True))), run)
+            yield from answer(Given(dict(zip(names, given, strict=True))), _begin(request, progress))
 
     def _begin(request: gr.Request, progress: Any) -> Run:
         return sessions.of(request.session_hash).run(task, progress)

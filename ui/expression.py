@@ -198,7 +198,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
         *(one.release for one in sliders.values()),
     ]
     gr.on(
-        moved, handler(look, list(named), sessions, "expression_preview"), list(named.values()), glance,
+        moved, handler(look, list(named), sessions, "expression_preview", computes=True), list(named.values()), glance,
         api_name="expression_preview", concurrency_id=LANE, concurrency_limit=1, preprocess=False,
         trigger_mode="always_last", show_progress_on=[glance],
     )  # fmt: skip

@@ -115,7 +115,7 @@ def tab(services: Services, sessions: Sessions) -> gr.Dataframe:
 
     refresh.click(handler(lambda *_: table(services), [], sessions, "models"), None, rows, api_name="models")
     load.click(
-        handler(choose, list(named), sessions, "load_model"), list(named.values()), [told, rows],
+        handler(choose, list(named), sessions, "load_model", computes=True), list(named.values()), [told, rows],
         api_name="load_model", concurrency_id=LANE, concurrency_limit=1, preprocess=False,
     )  # fmt: skip
     doctor.click(
