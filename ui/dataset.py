@@ -71,7 +71,7 @@ class DatasetRequest:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A dataset that is being made in the thread of all that computes; told to stop, it does so after the batch in hand."""
+    """A dataset that is being made by `computer`; told to stop, it does so after the batch in hand."""
 
     recipe: Recipe
     out: Path
