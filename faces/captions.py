@@ -10,11 +10,14 @@ import itertools
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faces import vocabulary as names
+
+if TYPE_CHECKING:
+    from faces.analysis import FaceAnalysis
 
 MAX_WORDS = 28
 MAX_PIECES = 32
@@ -336,3 +339,17 @@ def _pieces(text: str) -> int:
 
 def _count(subject: str, chosen: Mapping[str, str]) -> int:
     return len(" ".join([subject, *chosen.values()]).split())
+
+
+def prompt_of(face: FaceAnalysis, **more: Any) -> str:
+    """Word what a prompt has to name so that it stays: hair, glasses and a beard, where the analysis sees them.
+
+    Args:
+        face: as `FaceAnalyzer` returns it.
+        **more: further arguments of `prompt`.
+    """
+    worn = {name for name, probability in face.attributes.items() if probability >= 0.5}
+    colour = max(face.hair_colour, key=lambda name: face.hair_colour[name])
+    hair = {"hair_style": "bald"} if "bald" in worn else {"hair_colour": colour}
+    glasses, beard = "glasses" in worn or None, "full" if "beard" in worn else None
+    return prompt(**hair, glasses=glasses, beard=beard, **more)

@@ -11,7 +11,7 @@ from faces import captions
 from mien.portrait import check_files, numbered, record
 
 if TYPE_CHECKING:
-    from faces.analysis import FaceAnalysis, FaceAnalyzer
+    from faces.analysis import FaceAnalyzer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +19,7 @@ class ExpressionRequest:
     """What is asked for."""
 
     prompt: str | None = None
-    """None names what can be seen on the first reference; see `prompt_of`."""
+    """None names what can be seen on the first reference; see `captions.prompt_of`."""
     references: tuple[Path, ...] = ()
     """Pictures of one person; none draws nobody in particular."""
     expression: str | None = None
@@ -58,23 +58,9 @@ def parse_units(text: str) -> dict[str, float]:
     return units
 
 
-def prompt_of(face: FaceAnalysis, **more: Any) -> str:
-    """Word what a prompt has to name so that it stays: hair, glasses and a beard, where the analysis sees them.
-
-    Args:
-        face: as `FaceAnalyzer` returns it.
-        **more: further arguments of `faces.captions.prompt`.
-    """
-    worn = {name for name, probability in face.attributes.items() if probability >= 0.5}
-    colour = max(face.hair_colour, key=lambda name: face.hair_colour[name])
-    hair = {"hair_style": "bald"} if "bald" in worn else {"hair_colour": colour}
-    glasses, beard = "glasses" in worn or None, "full" if "beard" in worn else None
-    return captions.prompt(**hair, glasses=glasses, beard=beard, **more)
-
-
 def seen_prompt(picture: Path, **more: Any) -> str:
-    """`prompt_of` the largest face of a picture; raises NoFaceFound."""
-    return prompt_of(_analyzer().require_face(picture), **more)
+    """`captions.prompt_of` the largest face of a picture; raises NoFaceFound."""
+    return captions.prompt_of(_analyzer().require_face(picture), **more)
 
 
 @functools.cache

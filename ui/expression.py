@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from faces import policy, vocabulary
+from faces import captions, policy, vocabulary
 from faces.head.expression import PROTOTYPES
 from faces.head.spec import unit_columns
 from faces.provenance import save_image
@@ -51,7 +51,8 @@ class ExpressionRequest:
     photo: str | None
     """None draws nobody in particular."""
     consented: bool
-    prompt: str = "portrait of a person"
+    prompt: str = ""
+    """None of it words hair, glasses and beard of the photograph, so that they stay."""
     expression: str | None = None
     """Of `vocabulary.EXPRESSIONS`, instead of units."""
     intensity: float = 1.0
@@ -104,9 +105,12 @@ def draw(request: ExpressionRequest, services: Services, run: Run, name: str = "
     """
     photo = uploads.read(request.photo, run.session, request.consented) if request.photo else None
     with services.pipeline("expression", run) as pipe:
+        prompt = request.prompt.strip() or captions.prompt()
+        if photo is not None and not request.prompt.strip():
+            prompt = captions.prompt_of(services.analyzer().require_face(photo, name="photograph"))
         output = pipe(
             image=photo,
-            prompt=request.prompt,
+            prompt=prompt,
             action_units=dict(request.units) or None,
             expression=request.expression,
             intensity=request.intensity,
@@ -116,7 +120,7 @@ def draw(request: ExpressionRequest, services: Services, run: Run, name: str = "
         )
         settings = request.settings()
         asked = {key: settings[key] for key in ("expression", "intensity", "units")}
-        origin = pipe.provenance(seed=request.seed, steps=request.steps, prompt=request.prompt, **asked)
+        origin = pipe.provenance(seed=request.seed, steps=request.steps, prompt=prompt, **asked)
     return save_image(output.images[0], run.session.path(name, ".png"), origin)
 
 
@@ -143,7 +147,12 @@ def tab(services: Services, sessions: Sessions) -> Form:
     with gr.Row():
         with gr.Column():
             photo, consent, heads = controls.photograph("expression", "Photograph of the person, or none")
-            prompt = gr.Textbox(label="Prompt", value="portrait of a person", max_lines=3)
+            prompt = gr.Textbox(
+                label="Prompt",
+                value="",
+                max_lines=3,
+                placeholder="empty: hair, glasses and beard of the photograph",
+            )
             chosen = gr.Radio(
                 label="Expression", choices=[BY_UNITS, *vocabulary.EXPRESSIONS], value="neutral"
             )

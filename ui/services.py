@@ -98,6 +98,14 @@ class Services:
                 run.says("reading the input")
             yield self._loaded[task]
 
+    def analyzer(self) -> Any:
+        """What reads faces apart from the pipelines, loaded when it is first asked for; within `alone` only."""
+        if "analyzer" not in self._loaded:
+            from faces.analysis import FaceAnalyzer
+
+            self._loaded["analyzer"] = FaceAnalyzer.from_pretrained("mini", embed=False)
+        return self._loaded["analyzer"]
+
     def preload(self, *tasks: str) -> threading.Thread:
         """Load pipelines in the background, so that the page answers meanwhile; one that fails is tried when asked."""
 

@@ -73,6 +73,8 @@ def test_an_expression_is_a_preset_or_units(photo, services, session, run):
     assert asked[0][1]["action_units"] == {"AU12": 0.8} and asked[0][1]["expression"] is None
     assert asked[1][1]["image"] is None and asked[1][1]["expression"] == "sad"
     assert provenance.read(made.file).extra["units"] == {"AU12": 0.8}
+    assert "black hair" in asked[0][1]["prompt"] and "glasses" in asked[0][1]["prompt"]
+    assert asked[1][1]["prompt"] and "glasses" not in asked[1][1]["prompt"]
 
 
 @pytest.mark.parametrize("source", ["reference", "colours", "remove"])

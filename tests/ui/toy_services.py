@@ -66,6 +66,10 @@ def landmarks() -> np.ndarray:
 class ToyServices(Services):
     """Services whose pipelines are stand-ins, and that of textures a toy."""
 
+    def analyzer(self) -> Any:
+        seen = SimpleNamespace(attributes={"glasses": 0.9}, hair_colour={"black": 0.8, "red": 0.2})
+        return SimpleNamespace(require_face=lambda *_, **__: seen)
+
     def _load(self, task: str, choice: Choice) -> Any:
         if choice.model not in ("mini", f"only {task}"):
             raise OSError(f"{choice.model}: no weights for {task}")
