@@ -92,7 +92,7 @@ def test_a_page_that_answers_with_its_insides_is_noticed(here, monkeypatch):
         (Answer(values=[1]), "it was answered"),
         (Answer(message="guidance 7: expected a number"), "does not name steps"),
         (Answer(message=f"{PLAIN}\nand more"), "several lines"),
-        (Answer(message="steps: no such file /home/someone/secret.png"), "a path"),
+        (Answer(message="steps: no such file /srv/someone/secret.png"), "a path"),
         (Answer(message="steps: KeyError"), "internals"),
         (Answer(message="steps: Internal Server Error", status=500), "HTTP 500, internals"),
         (Answer(message="steps of my-wedding.png: expected a number"), "it shows 'my-wedding.png'"),
