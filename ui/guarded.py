@@ -34,11 +34,11 @@ class GuardedBlocks(gr.Blocks):
         """
         event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         names = _names(event)
+        self._note(options.get("request"), inputs)
         if len(inputs) != len(event.inputs):
             raise _refused(
                 f"{len(inputs)} values, expected {len(event.inputs)}: {', '.join(names) or 'none'}"
             )
-        self._note(options.get("request"), inputs)
         for name, block, value in zip(names, event.inputs, inputs, strict=True):
             _check_files(name, block, value)
             self._check_owner(name, options.get("request"), value)
