@@ -30,6 +30,9 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 ANIMATED = {".webp": "WEBP", ".gif": "GIF"}
 """Of pictures that move. A GIF's 256 colours are too few for any other."""
 
+COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
+"""IPTC term of a photograph that a model has edited."""
+
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:mien="urn:mien:provenance:1:"
@@ -102,6 +105,10 @@ class Provenance(BaseModel):
         if len(packet) > _MAX_PACKET:
             raise ValueError(f"provenance of {len(packet)} bytes, at most {_MAX_PACKET} fit: shorten `extra`")
         return packet
+
+    def of_edit(self) -> Provenance:
+        """The same record for a photograph that was edited, not made, by the model."""
+        return self.model_copy(update={"digital_source_type": COMPOSITE})
 
 
 def save_image(

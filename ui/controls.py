@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from faces import examples
-from ui.events import LANE, Answer, handler, plain_errors, stopper
+from ui.events import IN_LANE, Answer, handler, plain_errors, stopper
 from ui.limits import SEEDS, STEPS
 from ui.session import Result
 from ui.sessions import Sessions
@@ -136,8 +136,7 @@ def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions)
     started = form.making.run.click(
         handler(answer, list(named), sessions, form.task, computes=True), list(named.values()),
         [*form.outcome, *outputs],
-        api_name=form.task, concurrency_id=LANE, concurrency_limit=1, preprocess=False,
-        show_progress_on=[form.outcome.image],
+        api_name=form.task, show_progress_on=[form.outcome.image], **IN_LANE,
     )  # fmt: skip
     # What was chosen is the visitor's from then on, and goes when they leave, whether it was used or not.
     form.inputs[form.photograph].upload(

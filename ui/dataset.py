@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from ui import controls
-from ui.events import LANE, computer, handler, stopper
+from ui.events import IN_LANE, computer, handler, stopper
 from ui.given import Given
 from ui.limits import SEEDS, require_within
 from ui.running import Run
@@ -184,17 +184,16 @@ def tab(services: Services, sessions: Sessions) -> None:
         api_name="dataset_plan",
         preprocess=False,
     )
-    lane = {"concurrency_id": LANE, "concurrency_limit": 1, "preprocess": False}
     glance.click(
         handler(sample, list(named), sessions, "dataset", computes=True),
         inputs,
         sheet,
         api_name="dataset_preview",
-        **lane,
+        **IN_LANE,
     )
     start.click(
         handler(make, list(named), sessions, "dataset"), inputs, [text, sheet, download, report, page, opened],
-        api_name="dataset", show_progress_on=[text], **lane,
+        api_name="dataset", show_progress_on=[text], **IN_LANE,
     )  # fmt: skip
     # Nothing is cancelled: what runs ends after the batch in hand, and says so.
     stop.click(stopper(sessions, "dataset"), queue=False, api_visibility="private")

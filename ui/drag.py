@@ -24,8 +24,6 @@ from ui.services import Services
 from ui.session import Result
 from ui.sessions import Sessions
 
-COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DragRequest:
@@ -62,8 +60,7 @@ def preview(request: DragRequest, services: Services, run: Run) -> Glance:
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
     with services.pipeline("drag", run) as pipe:
         moved = pipe.preview(photo, given["drags"], given["pins"], given["mask"])
-        origin = pipe.provenance(**_counts(given), preview=True)
-    origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
+        origin = pipe.provenance(**_counts(given), preview=True).of_edit()
     longest = float(np.linalg.norm(given["drags"][:, 1] - given["drags"][:, 0], axis=1).max())
     matrix = np.eye(2, 3) if moved.matrices[0] is None else moved.matrices[0]
     return Glance(
@@ -86,8 +83,7 @@ def make(request: DragRequest, services: Services, run: Run, asked: dict[str, An
             callback_on_step_end=run.steps(request.steps),
         )
         settings = {**_counts(given), "steps": request.steps}
-        origin = pipe.provenance(seed=request.seed, **settings)
-    origin = origin.model_copy(update={"digital_source_type": COMPOSITE})
+        origin = pipe.provenance(seed=request.seed, **settings).of_edit()
     file = save_image(output.images[0], run.session.path("drag", ".png"), origin)
     return run.session.add(
         Result(task="drag", file=file, seed=request.seed, settings=settings, asked=asked or {})

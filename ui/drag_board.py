@@ -14,7 +14,7 @@ from pipelines.drag.drawing import draw_drags
 from ui import canvas, controls, uploads
 from ui.canvas_state import TABLE_HEADERS, CanvasState, clicked, from_table, to_table
 from ui.controls import Form
-from ui.events import LANE, Answer, handler, plain_errors
+from ui.events import IN_LANE, Answer, handler, plain_errors
 from ui.given import Given
 from ui.running import Run
 from ui.sessions import Sessions
@@ -134,8 +134,7 @@ class Board:
         for event in events:
             event(
                 handler(glance, list(named), sessions, "drag_preview", computes=True), list(named.values()),
-                [self.drawing, self.glance], concurrency_id=LANE, concurrency_limit=1, preprocess=False,
-                show_progress="hidden", trigger_mode="always_last", **shown,
+                [self.drawing, self.glance], show_progress="hidden", trigger_mode="always_last", **IN_LANE, **shown,
             )  # fmt: skip
             shown = {"api_visibility": "private"}
 

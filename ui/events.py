@@ -16,8 +16,8 @@ from ui.given import Given
 from ui.running import Run, Stopped
 from ui.sessions import Sessions
 
-LANE = "compute"
-"""Events that compute share this queue: one at a time on one device."""
+IN_LANE: dict[str, Any] = {"concurrency_id": "compute", "concurrency_limit": 1, "preprocess": False}
+"""Options of events that compute: they share a queue, one at a time on one device, and check raw values themselves."""
 computer = ThreadPoolExecutor(1, thread_name_prefix="compute")
 """The thread of all that computes: torch keeps workers and buffers for every thread that uses it, some 20 MB."""
 _EXPECTED = (ValueError, OSError, ImportError, RuntimeError, KeyError)

@@ -14,7 +14,7 @@ from faces.head.spec import unit_columns
 from faces.provenance import save_image
 from ui import controls, uploads
 from ui.controls import Form
-from ui.events import LANE, handler
+from ui.events import IN_LANE, handler
 from ui.face_map import face_map, from_sliders, to_sliders
 from ui.given import Given
 from ui.limits import SEEDS, STEPS, require_within
@@ -208,7 +208,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
     ]
     gr.on(
         moved, handler(look, list(named), sessions, "expression_preview", computes=True), list(named.values()), glance,
-        api_name="expression_preview", concurrency_id=LANE, concurrency_limit=1, preprocess=False,
+        api_name="expression_preview", **IN_LANE,
         trigger_mode="always_last", show_progress_on=[glance],
     )  # fmt: skip
     return form

@@ -13,6 +13,7 @@ from gradio.route_utils import FnIndexInferError
 from pydantic import ValidationError
 
 from ui.given import uploads_in
+from ui.session import Session
 from ui.sessions import Sessions
 
 
@@ -34,14 +35,14 @@ class GuardedBlocks(gr.Blocks):
         """
         event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         names = _names(event)
-        self._note(options.get("request"), inputs)
+        session = self._note(options.get("request"), inputs)
         if len(inputs) != len(event.inputs):
             raise _refused(
                 f"{len(inputs)} values, expected {len(event.inputs)}: {', '.join(names) or 'none'}"
             )
         for name, block, value in zip(names, event.inputs, inputs, strict=True):
             _check_files(name, block, value)
-            self._check_owner(name, options.get("request"), value)
+            self._check_owner(name, session, value)
         try:
             return await super().process_api(block_fn, inputs, *args, **options)
         except InvalidPathError:
@@ -53,19 +54,20 @@ class GuardedBlocks(gr.Blocks):
         """Let go of what Gradio keeps of a session: for an hour, all values of all controls."""
         self.app.state_holder.session_data.pop(key, None)
 
-    def _check_owner(self, name: str, request: Any, value: Any) -> None:
+    def _check_owner(self, name: str, session: Session | None, value: Any) -> None:
         """What another visitor has made is theirs, even for those who know where it lies."""
-        if self.sessions is None:
+        if self.sessions is None or session is None:
             return
-        root, session = self.sessions.root, self.sessions.of(getattr(request, "session_hash", None))
         for path in uploads_in(value):
-            if root in path.parents and not session.owns(path):
+            if self.sessions.root in path.parents and not session.owns(path):
                 raise _refused(f"{name}: not a file that was uploaded here")
 
-    def _note(self, request: Any, inputs: list[Any]) -> None:
+    def _note(self, request: Any, inputs: list[Any]) -> Session | None:
+        """Remember uploads in the visitor's session, and return it; events without inputs need none."""
         key = getattr(request, "session_hash", None)
-        if self.sessions is not None and key:
-            self.sessions.note(key, list(uploads_in(inputs)))
+        if self.sessions is None or not (key or inputs):
+            return None
+        return self.sessions.note(key, list(uploads_in(inputs)))
 
 
 def unknown() -> tuple[type[Exception], ...]:
@@ -90,9 +92,12 @@ def _check_files(name: str, block: Any, value: Any) -> None:
     for path in map(str, uploads_in(value)):
         if path.startswith(("http:", "https:", "file:")) or "\0" in path:
             raise _refused(f"{name}: an address, expected an uploaded file")
-    takes_files = isinstance(block, gr.Image | gr.File)
-    is_list = takes_files and isinstance(block, gr.File) and block.file_count == "multiple"
-    if takes_files and value is not None and not isinstance(value, list if is_list else dict):
+    is_list = isinstance(block, gr.File) and block.file_count == "multiple"
+    if (
+        isinstance(block, gr.Image | gr.File)
+        and value is not None
+        and not isinstance(value, list if is_list else dict)
+    ):
         expected = "a list of uploaded files" if is_list else "an uploaded file"
         raise _refused(f"{name}: {type(value).__name__}, expected {expected}")
 

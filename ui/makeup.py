@@ -100,8 +100,7 @@ def make(request: MakeupRequest, services: Services, run: Run, asked: dict[str, 
             "source": request.source, "regions": list(request.regions), "strength": request.strength,
             "colours": dict(request.colours) if request.source == "colours" else {}, "steps": request.steps,
         }  # fmt: skip
-        origin = pipe.provenance(seed=request.seed, **settings)
-    origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
+        origin = pipe.provenance(seed=request.seed, **settings).of_edit()
     file = save_image(output.images[0], run.session.path("makeup", ".png"), origin)
     return run.session.add(
         Result(task="makeup", file=file, seed=request.seed, settings=settings, asked=asked or {})

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from ui.events import LANE, handler
+from ui.events import IN_LANE, handler
 from ui.given import Given
 from ui.running import Run
 from ui.services import NATIVE, PIPELINES, Choice, Services
@@ -116,7 +116,7 @@ def tab(services: Services, sessions: Sessions) -> gr.Dataframe:
     refresh.click(handler(lambda *_: table(services), [], sessions, "models"), None, rows, api_name="models")
     load.click(
         handler(choose, list(named), sessions, "load_model", computes=True), list(named.values()), [told, rows],
-        api_name="load_model", concurrency_id=LANE, concurrency_limit=1, preprocess=False,
+        api_name="load_model", **IN_LANE,
     )  # fmt: skip
     doctor.click(
         handler(lambda *_: diagnosis(services), [], sessions, "doctor"), None, found, api_name="doctor"

@@ -106,8 +106,7 @@ def _written(
 
     left_out = ("photo", "consented", "seed")
     settings = {name: value for name, value in asdict(request).items() if name not in left_out}
-    origin = pipe.provenance(seed=request.seed, **settings)
-    origin = origin.model_copy(update={"digital_source_type": "compositeWithTrainedAlgorithmicMedia"})
+    origin = pipe.provenance(seed=request.seed, **settings).of_edit()
     origins = made.provenance[0]
     known = Image.fromarray((made.partial[0] * 255).round().astype(np.uint8))
     drawn = Image.fromarray(draw_origins(origins, pipe.layout.valid))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.ui.chromium import CHROMIUM, CONTROL, MISSING, SHIFT, Chromium
+from ui.evaluation.serving import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -72,9 +72,7 @@ def address(tmp_path_factory):
                 lambda value: canvas_update(photo(), CanvasState.parse(value), 255 - photo()), canvas, canvas
             )
             other.click(lambda: canvas_update(photo()[:, :200]), None, canvas)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         app.launch(
             prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port, ssr_mode=False
         )

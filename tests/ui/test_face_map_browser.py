@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import socket
 import time
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ from faces import vocabulary
 from faces.head.expression import PROTOTYPES
 from faces.head.spec import unit_columns
 from tests.ui.chromium import CHROMIUM, MISSING, SHIFT, Chromium
+from ui.evaluation.serving import free_port
 
 pytestmark = [
     pytest.mark.slow,
@@ -66,9 +66,7 @@ def address(tmp_path_factory):
             to_all.click(
                 lambda: [ANGER.get(unit, 0) for unit in UNITS], None, sliders, show_progress="hidden"
             )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         app.launch(
             prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", server_port=port, ssr_mode=False
         )

@@ -17,7 +17,6 @@ from PIL import Image
 from faces import examples, provenance
 from tests.pipelines.texture_components import toy_photo
 from tests.ui.toy_services import SIDE, SLOW, ToyServices
-from ui import drag
 from ui.canvas_state import CanvasState
 from ui.page import build_app, sessions_beside_uploads
 from ui.server import launch_options
@@ -102,7 +101,7 @@ def test_previews_are_pictures_with_records_and_no_results(client, photo):
     moved = client.predict(**asked("drag", photo, live=True) | {"api_name": "/drag_preview"})[1]
     assert provenance.read(glance).steps == 6
     assert np.array_equal(Image.open(moved), toy_photo(0)[:, ::-1])
-    assert provenance.read(moved).digital_source_type == drag.COMPOSITE
+    assert provenance.read(moved).digital_source_type == provenance.COMPOSITE
     assert client.predict(api_name="/results") == []
 
 

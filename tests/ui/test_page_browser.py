@@ -5,7 +5,6 @@ MIEN_SCREENSHOTS=docs/images pytest -m slow tests/ui/test_page_browser.py     al
 
 from __future__ import annotations
 
-import socket
 import time
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 from faces import examples, provenance
 from tests.ui.chromium import CHROMIUM, MISSING, Chromium
 from tests.ui.page_driver import Page, picture, start
+from ui.evaluation.serving import free_port
 from ui.uploads import CONSENT
 
 pytestmark = [
@@ -42,9 +42,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process, seconds = start(port, folder)
     yield f"http://127.0.0.1:{port}/", seconds
     process.terminate()
