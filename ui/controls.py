@@ -139,14 +139,11 @@ def wire(form: Form, answer: Answer, outputs: Sequence[Any], sessions: Sessions)
         api_name=form.task, show_progress_on=[form.outcome.image], **IN_LANE,
     )  # fmt: skip
     # What was chosen is the visitor's from then on, and goes when they leave, whether it was used or not.
-    form.inputs[form.photograph].upload(
-        lambda _: None,
-        form.inputs[form.photograph],
-        None,
-        api_visibility="private",
-        queue=False,
-        preprocess=False,
-    )
+    for control in form.inputs.values():
+        if isinstance(control, gr.Image | gr.File):
+            control.upload(
+                lambda _: None, control, None, api_visibility="private", queue=False, preprocess=False
+            )
     # Cancelling takes it out of the queue where it still waits there.
     form.making.stop.click(
         stopper(sessions, form.task), cancels=[started], queue=False, api_visibility="private"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,10 +71,11 @@ class Given:
 
 
 def uploads_in(value: Any) -> Iterator[Path]:
-    """Paths of all uploads in raw values."""
+    """Paths of all uploads in raw values, without detours such as `..`."""
     if isinstance(value, Mapping):
-        if isinstance(value.get("path"), str):
-            yield Path(value["path"])
+        path = value.get("path")
+        if isinstance(path, str):
+            yield Path(path if "\0" in path else os.path.normpath(path))  # which may cut at a NUL
     elif isinstance(value, list | tuple):
         for item in value:
             yield from uploads_in(item)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import gradio as gr
@@ -10,6 +13,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio.exceptions import InvalidPathError
 from gradio.route_utils import FnIndexInferError
+from gradio.routes import App
 from pydantic import ValidationError
 
 from ui.given import uploads_in
@@ -20,10 +24,24 @@ from ui.sessions import Sessions
 class GuardedBlocks(gr.Blocks):
     """Blocks that remember uploads before they look at them, so that what is refused is deleted with the rest.
 
-    Set `sessions` before it is launched.
+    Set `sessions` before it is launched, and let `kept_clean` be the lifespan of its server.
     """
 
     sessions: Sessions | None = None
+
+    def queue(self, *args: Any, **options: Any) -> GuardedBlocks:
+        """Queue events as Gradio does, and remember uploads when an event arrives: it may wait longer than they do."""
+        super().queue(*args, **options)
+        push = self._queue.push
+
+        async def remember_and_push(body: Any, *others: Any, **more: Any) -> Any:
+            if body.session_hash and self.sessions is not None:
+                self.sessions.back(body.session_hash)
+                self.sessions.note(body.session_hash, uploads_in(body.data))
+            return await push(body, *others, **more)
+
+        self._queue.push = remember_and_push
+        return self
 
     async def process_api(
         self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any
@@ -35,7 +53,7 @@ class GuardedBlocks(gr.Blocks):
         """
         event = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
         names = _names(event)
-        session = self._note(options.get("request"), inputs)
+        session = self._note(event, options.get("request"), inputs)
         if len(inputs) != len(event.inputs):
             raise _refused(
                 f"{len(inputs)} values, expected {len(event.inputs)}: {', '.join(names) or 'none'}"
@@ -59,25 +77,53 @@ class GuardedBlocks(gr.Blocks):
         if self.sessions is None or session is None:
             return
         for path in uploads_in(value):
-            if self.sessions.root in path.parents and not session.owns(path):
+            if self.sessions.made in path.parents and not session.owns(path):
                 raise _refused(f"{name}: not a file that was uploaded here")
 
-    def _note(self, request: Any, inputs: list[Any]) -> Session | None:
+    def _note(self, event: Any, request: Any, inputs: list[Any]) -> Session | None:
         """Remember uploads in the visitor's session, and return it; events without inputs need none."""
         key = getattr(request, "session_hash", None)
         if self.sessions is None or not (key or inputs):
             return None
-        return self.sessions.note(key, list(uploads_in(inputs)))
+        if not event.queue:  # others were sent when they were pushed; whoever sent them may have left since
+            self.sessions.back(key)
+        return self.sessions.note(key, uploads_in(inputs))
 
 
-def unknown() -> tuple[type[Exception], ...]:
-    """What Gradio's routes raise for events, endpoints and sessions that are not there."""
-    return KeyError, FnIndexInferError
+@contextlib.asynccontextmanager
+async def kept_clean(app: App) -> AsyncIterator[None]:
+    """Let uploads arrive where the sessions expect them, sweep while the page is served, and leave nothing behind."""
+    sessions: Sessions = app.get_blocks().sessions  # pyright: ignore[reportAttributeAccessIssue]
+    app.uploaded_file_dir = str(sessions.folder)
+    sweeping = asyncio.create_task(_sweep_again_and_again(sessions))
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+        sessions.close_all()
 
 
-async def not_found(_: Request, __: Exception) -> JSONResponse:
-    """Answer to those, where Gradio would call it an error of the server."""
+def refusals() -> dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]]:
+    """What answers to errors that Gradio's routes leave to the server, which would call them its own."""
+    return {KeyError: _not_found, FnIndexInferError: _not_found, TypeError: _no_upload}
+
+
+async def _not_found(_: Request, __: Exception) -> JSONResponse:
+    """Events, endpoints and sessions that are not there."""
     return JSONResponse({"detail": "event, endpoint or session: not found"}, status_code=404)
+
+
+async def _no_upload(request: Request, error: Exception) -> JSONResponse:
+    """Uploads that are text; other errors of this type are ours."""
+    if not request.url.path.endswith("/upload"):
+        raise error
+    return JSONResponse({"detail": "files: expected files, not text"}, status_code=400)
+
+
+async def _sweep_again_and_again(sessions: Sessions) -> None:
+    while True:
+        await asyncio.sleep(sessions.interval)
+        await asyncio.to_thread(sessions.sweep)
 
 
 def _names(event: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ui.controls import Form
 from ui.events import stopper
 from ui.guarded import GuardedBlocks
 from ui.services import Services
-from ui.sessions import Sessions
+from ui.sessions import GRACE, UNCLAIMED, Sessions
 
 TABS: tuple[tuple[str, str, Callable[[Services, Sessions], Form]], ...] = (
     ("portrait", "Portrait", portrait.tab),
@@ -26,8 +27,6 @@ TABS: tuple[tuple[str, str, Callable[[Services, Sessions], Form]], ...] = (
 """Task, title, and what lays it out."""
 _WAITING = 64
 """Requests that wait at once; further ones are told to come back."""
-_DELETED = (600, 3600)
-"""Seconds between looks for uploads that no event ever mentioned, and the age at which they go."""
 _LEAD = """# Mien
 Portraits, expressions, makeup, dragged faces and textured heads, made on this machine. The bundled model knows rendered
 adults only. Every result is synthetic, and its file says so."""
@@ -38,10 +37,10 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
 
     Args:
         services: pipelines.
-        sessions: of visitors; by default in Gradio's folder of uploads, GRADIO_TEMP_DIR.
+        sessions: of visitors; by default in a folder of their own below Gradio's, GRADIO_TEMP_DIR.
     """
-    sessions = sessions_beside_uploads() if sessions is None else sessions
-    with GuardedBlocks(title="Mien", analytics_enabled=False, delete_cache=_DELETED) as app:
+    sessions = sessions_of_a_page() if sessions is None else sessions
+    with GuardedBlocks(title="Mien", analytics_enabled=False) as app:
         app.sessions, sessions.forget = sessions, app.forget
         gr.Markdown(_LEAD)
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -62,10 +61,10 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
     return app.queue(max_size=_WAITING, default_concurrency_limit=4, api_open=False)
 
 
-def sessions_beside_uploads() -> Sessions:
-    """Sessions below Gradio's folder of uploads: it serves what lies there, and copies none of it."""
-    uploads = Path(get_upload_folder())
-    return Sessions(uploads / "sessions", uploads)
+def sessions_of_a_page(grace: float = GRACE, unclaimed: float = UNCLAIMED) -> Sessions:
+    """Sessions below Gradio's folder, GRADIO_TEMP_DIR: it copies nothing that lies there already."""
+    folder = Path(get_upload_folder()) / f"mien-{uuid.uuid4().hex}"
+    return Sessions(folder, grace=grace, unclaimed=unclaimed)
 
 
 def _send_buttons(task: str) -> dict[str, gr.Button]:

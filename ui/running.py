@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,14 @@ class Run:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def check(self) -> None:
-        """End here if the visitor wants it.
+        """End here if the visitor wants it; otherwise the session is in use, however long it takes.
 
         Raises:
             Stopped: so it is.
         """
         if self.stopping.is_set():
             raise Stopped("stopped")
+        self.session.last_seen = time.monotonic()
 
     def says(self, what: str, share: float = 0.0) -> None:
         """Tell what is being done now, and which share of all is done; raises `Stopped`."""

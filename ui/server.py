@@ -70,7 +70,7 @@ def serve(address: Address, services: Services) -> None:
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
-    from ui.guarded import not_found, unknown
+    from ui.guarded import kept_clean, refusals
 
     return {
         "max_file_size": UPLOAD_LIMIT,
@@ -78,7 +78,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": True,
         "ssr_mode": False,
         "enable_monitoring": False,
-        "app_kwargs": {"exception_handlers": dict.fromkeys(unknown(), not_found)},
+        "app_kwargs": {"exception_handlers": refusals(), "lifespan": kept_clean},
         "css_paths": [_STATIC / "page.css"],
         "theme": _theme(),
     }

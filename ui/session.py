@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -67,8 +68,8 @@ class Session:
         return self.folder / f"{task}-{uuid.uuid4().hex[:12]}{suffix}"
 
     def owns(self, path: str | Path) -> bool:
-        """Whether a file was made in this session."""
-        return self.folder in Path(path).parents
+        """Whether a file was made in this session; a way that leads out of its folder again is none."""
+        return self.folder in Path(os.path.normpath(path)).parents
 
     def add(self, result: Result) -> Result:
         """Keep a result."""

@@ -18,7 +18,7 @@ from faces import examples, provenance
 from tests.pipelines.texture_components import toy_photo
 from tests.ui.toy_services import SIDE, SLOW, ToyServices
 from ui.canvas_state import CanvasState
-from ui.page import build_app, sessions_beside_uploads
+from ui.page import build_app, sessions_of_a_page
 from ui.server import launch_options
 
 TASKS = ["portrait", "expression", "makeup", "drag", "texture"]
@@ -34,7 +34,7 @@ def server(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
         patch.setenv("GRADIO_IS_E2E_TEST", "1")  # heartbeats every quarter of a second
-        sessions = sessions_beside_uploads()
+        sessions = sessions_of_a_page(grace=1.0, unclaimed=3.0)
         services = ToyServices(
             examine=lambda: [{"group": "machine", "name": "cores", "status": "ok", "detail": "2"}]
         )
@@ -196,11 +196,8 @@ def test_a_visitor_who_leaves_takes_files_along(server, tmp_path):
     mine = sessions.of(visitor.session_hash)
     (upload,) = mine.uploads
     assert upload.exists() and any(mine.folder.iterdir())
-    mine.last_seen = 0
-    mine.left = True
-    sessions.sweep()
-    assert not upload.exists() and not mine.folder.exists()
     visitor.close()
+    _until(lambda: not upload.exists() and not mine.folder.exists())
 
 
 def test_closing_the_page_ends_the_session(server, photo):
@@ -223,11 +220,11 @@ def _until(is_true, seconds=20):
         time.sleep(0.05)
 
 
-def sent(server, task, values):
+def sent(server, task, values, session=None):
     """What the page says to values that gradio_client would not send."""
     config = httpx.get(f"{server[0]}config").json()
     event = next(one for one in config["dependencies"] if one["api_name"] == task)
-    body = {"data": values, "fn_index": event["id"], "session_hash": uuid.uuid4().hex}
+    body = {"data": values, "fn_index": event["id"], "session_hash": session or uuid.uuid4().hex}
     assert httpx.post(f"{server[0]}gradio_api/queue/join", json=body).is_success
     asked = {"session_hash": body["session_hash"]}
     with httpx.stream("GET", f"{server[0]}gradio_api/queue/data", params=asked, timeout=30) as answer:
@@ -273,6 +270,76 @@ def test_what_is_not_there_is_not_found(server):
     assert httpx.get(f"{base}file=/etc/hosts").status_code == 403
 
 
+def test_a_detour_through_own_results_needs_consent_as_well(client, server, photo):
+    client.predict(**asked("makeup", photo))
+    mine = server[1].of(client.session_hash)
+    (upload,) = mine.uploads
+    detour = given_file(f"{mine.folder}/../../{upload.relative_to(server[1].folder)}")
+    values = [detour, False, "remove", None, None, None, None, None, [], 1, 3, 2]
+    assert "consent" in sent(server, "makeup", values, client.session_hash)
+
+
+def test_a_photograph_of_two_stays_until_both_have_left(server, tmp_path):
+    url, sessions = server
+    both = tmp_path / "both.png"
+    Image.fromarray(toy_photo(7)).save(both)
+    first, second = Client(url, verbose=False), Client(url, verbose=False)
+    first.predict(**asked("makeup", handle_file(str(both))))
+    mine = sessions.of(first.session_hash)
+    (upload,) = mine.uploads
+    first.close()
+    _until(lambda: mine.left)
+    with both.open("rb") as file:
+        answer = httpx.post(f"{url}gradio_api/upload", files={"files": (both.name, file)})
+    assert answer.json() == [str(upload)], "the same bytes and name are one file"
+    _until(lambda: not mine.folder.exists())
+    values = [given_file(str(upload)), True, "remove", None, None, None, None, None, [], 1, 3, 2]
+    assert '"seed":3' in sent(server, "makeup", values, second.session_hash)
+    second.close()
+    _until(lambda: not upload.exists())
+
+
+def test_uploads_that_break_off_or_are_none_stay_nowhere(server):
+    url, sessions = server
+    before = uploads_of(sessions)
+
+    def cut():
+        yield b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\nhalf of it'
+        raise httpx.WriteError("hung up")
+
+    with pytest.raises(httpx.WriteError):
+        httpx.post(
+            f"{url}gradio_api/upload",
+            content=cut(),
+            headers={"content-type": "multipart/form-data; boundary=b"},
+        )
+    assert httpx.post(f"{url}gradio_api/upload", files={"other": ("a.png", b"x")}).json() == []
+    text = httpx.post(f"{url}gradio_api/upload", files={"files": (None, b"text")})
+    assert text.status_code == 400 and "expected files" in text.text
+    assert uploads_of(sessions) > before
+    _until(lambda: uploads_of(sessions) <= before)
+
+
+def uploads_of(sessions):
+    return {
+        path for path in sessions.folder.rglob("*") if path.is_file() and sessions.made not in path.parents
+    }
+
+
+def test_whatever_is_chosen_is_the_visitors_at_once(server):
+    config = httpx.get(f"{server[0]}config").json()
+    heard = {
+        target[0] for one in config["dependencies"] for target in one["targets"] if target[1] == "upload"
+    }
+    inputs = {
+        one["id"]: one["props"]
+        for one in config["components"]
+        if one["type"] in ("image", "file") and one["props"].get("interactive") is not False
+    }
+    used = {number for one in config["dependencies"] if one["api_name"] in TASKS for number in one["inputs"]}
+    assert len(used & set(inputs)) >= 6 and used & set(inputs) <= heard
+
+
 def test_example_heads_are_served_where_they_lie(server):
     head = given_file(str(examples.heads()[0]))
     assert '"seed":3' in sent(
@@ -290,9 +357,5 @@ def test_what_is_refused_is_deleted_with_the_rest(server, tmp_path):
             visitor.predict(**asked("texture", handle_file(str(broken)), **wrong))
     (upload,) = sessions.of(visitor.session_hash).uploads
     assert upload.exists()
-    sessions.leave(visitor.session_hash)
-    sessions.of(visitor.session_hash).last_seen = 0
-    sessions.leave(visitor.session_hash)
-    sessions.sweep()
-    assert not upload.exists()
     visitor.close()
+    _until(lambda: not upload.exists())

@@ -14,9 +14,8 @@ from tests.ui.toy_services import Painter, ToyServices
 from ui.evaluation import load, malformed, refusals, serving, valid
 from ui.evaluation.load import Asked, Visit
 from ui.evaluation.visitor import Answer, Page, Visitor
-from ui.page import build_app
+from ui.page import build_app, sessions_of_a_page
 from ui.server import launch_options
-from ui.sessions import Sessions
 
 PLAIN = "steps 'many': expected a number"
 
@@ -40,7 +39,7 @@ def here(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder))
         patch.setenv("GRADIO_IS_E2E_TEST", "1")
-        app = build_app(ToyServices(), Sessions(folder / "sessions", folder, grace=0.2))
+        app = build_app(ToyServices(), sessions_of_a_page(grace=0.2, unclaimed=0.2))
         _, url, _ = app.launch(
             prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options()
         )
@@ -68,6 +67,21 @@ def test_malformed_requests_are_refused_and_nothing_of_them_stays(here):
     refused, left = by_name(bars, "malformed"), by_name(bars, "files left")
     assert refused.passed and refused.n == 30 and refused.control == 0, refused.domain
     assert by_name(bars, "valid").passed and left.passed and left.control > 0
+
+
+def test_no_two_visitors_of_the_exam_upload_the_same_file(here, monkeypatch):
+    server, page = here
+    uploads = []
+
+    class Recorded(Visitor):
+        def __exit__(self, *reason):
+            uploads.append(set(self.uploads))
+            super().__exit__(*reason)
+
+    monkeypatch.setattr(malformed, "Visitor", Recorded)
+    photo = valid.photos(1)[0]
+    malformed.measure(server, page, photo, malformed.some(list(filter(unseen, malformed.cases(photo))), 60))
+    assert len(uploads) >= 6 and len(set().union(*uploads)) == sum(map(len, uploads))
 
 
 def test_a_page_that_answers_with_its_insides_is_noticed(here, monkeypatch):

@@ -11,15 +11,14 @@ from ui.sessions import Sessions
 
 
 @pytest.fixture
-def uploads(tmp_path):
-    folder = tmp_path / "gradio"
-    folder.mkdir()
-    return folder
+def sessions(tmp_path):
+    return Sessions(tmp_path / "page", grace=0.05, unclaimed=0.4)
 
 
 @pytest.fixture
-def sessions(uploads):
-    return Sessions(uploads / "sessions", uploads, grace=0.05)
+def uploads(sessions):
+    sessions.folder.mkdir()
+    return sessions.folder
 
 
 def upload(folder, name, content=b"x"):
@@ -27,6 +26,19 @@ def upload(folder, name, content=b"x"):
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     return path
+
+
+def again(photo):
+    """Upload the same bytes again, as the server does it."""
+    new = photo.parent.parent / "tmp_new"
+    new.write_bytes(photo.read_bytes())
+    return new.rename(photo)
+
+
+def end(key, sessions):
+    sessions.leave(key)
+    time.sleep(0.1)
+    sessions.sweep()
 
 
 def test_a_visitor_is_known_by_the_hash_alone(sessions):
@@ -48,18 +60,83 @@ def test_what_a_visitor_brought_goes_and_what_another_brought_too_stays(sessions
     sessions.note("a", [made])
     assert made not in mine.uploads and mine.owns(made) and not sessions.of("b").owns(made)
     sessions.leave("a")
-    time.sleep(0.3)
+    sessions.sweep()
+    assert own.exists() and mine.folder.exists(), "who has just left may come back"
+    time.sleep(0.1)
+    sessions.sweep()
     assert not own.exists() and not own.parent.exists() and not mine.folder.exists()
     assert shared.exists() and elsewhere.exists() and len(sessions) == 1
     sessions.close_all()
-    assert not shared.exists() and elsewhere.exists() and not len(sessions)
+    assert not sessions.folder.exists() and elsewhere.exists() and not len(sessions)
+
+
+def test_what_somebody_uploads_again_waits_for_them(sessions, uploads):
+    photo = upload(uploads, "photo")
+    sessions.note("a", [photo])
+    sessions.leave("a")
+    time.sleep(0.1)
+    photo = again(photo)
+    sessions.sweep()
+    assert len(sessions) == 0 and photo.exists(), "the second visitor's event is still on its way"
+    sessions.note("b", [photo])
+    time.sleep(0.5)
+    sessions.sweep()
+    assert photo.exists(), "it is claimed"
+    end("b", sessions)
+    assert not photo.exists()
+
+
+def test_what_nobody_claims_goes_after_its_time(sessions, uploads):
+    forgotten, cut = upload(uploads, "forgotten"), uploads / "tmp_half"
+    cut.write_bytes(b"the connection broke here")
+    sessions.note("a", [])
+    sessions.sweep()
+    assert forgotten.exists() and cut.exists()
+    time.sleep(0.5)
+    young = upload(uploads, "young")
+    sessions.sweep()
+    assert not forgotten.exists() and not cut.exists() and young.exists() and len(sessions) == 1
+
+
+@pytest.mark.parametrize(
+    "way", ["../victim.txt", "photo/../../victim.txt", "photo/../.././victim.txt", "photo"]
+)
+def test_what_is_no_upload_is_never_deleted(sessions, uploads, way):
+    upload(uploads, "photo")
+    victim = sessions.folder.parent / "victim.txt"
+    victim.write_text("precious")
+    given = {"path": f"{uploads}/{way}", "meta": {"_type": "gradio.FileData"}}
+    sessions.note("a", uploads_in([given]))
+    end("a", sessions)
+    assert victim.exists() and (uploads / "photo" / "photo.png").exists()
+
+
+def test_a_detour_through_a_folder_of_mine_is_not_mine(sessions, uploads):
+    photo, mine = upload(uploads, "photo"), sessions.of("a")
+    theirs = sessions.of("b").path("portrait", ".png")
+    for way in (
+        f"{mine.folder}/../../photo/{photo.name}",
+        f"{mine.folder}/../{theirs.parent.name}/x.png",
+    ):
+        assert not mine.owns(way)
+    assert mine.owns(f"{mine.folder}/x.png")
+
+
+def test_an_event_that_was_sent_before_its_page_was_closed_does_not_bring_it_back(sessions):
+    sessions.note("a", [])
+    sessions.leave("a")
+    assert sessions.note("a", []).left
+    sessions.back("a")
+    assert not sessions.of("a").left
 
 
 def test_who_comes_back_in_time_finds_everything(sessions):
     mine = sessions.of("a")
     sessions.leave("a")
     assert sessions.of("a") is mine
-    time.sleep(0.2)
+    sessions.back("a")
+    time.sleep(0.1)
+    sessions.sweep()
     assert mine.folder.exists() and sessions.of("a") is mine
 
 
@@ -70,11 +147,12 @@ def test_leaving_ends_what_is_computed(sessions):
     assert run.stopping.is_set()
 
 
-def test_who_does_nothing_for_long_is_gone(uploads):
-    sessions = Sessions(uploads / "sessions", uploads, idle=0.05)
+def test_who_does_nothing_for_long_is_gone(tmp_path):
+    sessions = Sessions(tmp_path, idle=0.05)
     idle = sessions.of("a")
     time.sleep(0.1)
     sessions.of("b")
+    sessions.sweep()
     assert not idle.folder.exists() and len(sessions) == 1
 
 

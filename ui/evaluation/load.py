@@ -6,7 +6,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -114,15 +114,10 @@ def measure(
     ]  # fmt: skip
 
 
-def settle(server: Served, expected: Collection[str] = ()) -> set[str]:
-    """Wait until what visitors left is swept, and name the files that are still there.
-
-    Args:
-        server: nobody uses it.
-        expected: files that will not go.
-    """
+def settle(server: Served) -> set[str]:
+    """Wait until what visitors left is swept, nobody using the server, and name the files that are still there."""
     left, end = serving.files(server.folder), time.perf_counter() + _PATIENCE
-    while left - set(expected) and time.perf_counter() < end:
+    while left and time.perf_counter() < end:
         time.sleep(0.1)
         before, left = left, serving.files(server.folder)
         if left != before:

@@ -6,18 +6,19 @@ import functools
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gen import atomic
-from gen.evaluation.bars import NO_BAR, Bar
+from gen.evaluation.bars import Bar
 from ui.evaluation import (
     load,
     malformed_messages,
     malformed_pictures,
+    malformed_uploads,
     malformed_values,
     refusals,
     serving,
@@ -58,13 +59,14 @@ class Outcomes:
     refused: list[Outcome] = field(default_factory=list)
     valid: list[Answer] = field(default_factory=list)
     """One after each visitor's malformed ones."""
-    unmentioned: set[str] = field(default_factory=set)
-    """Uploads that no event was given."""
 
 
 def cases(photo: Photo) -> list[Case]:
     """All cases, always the same ones; `photo` is what is damaged."""
-    return [*malformed_pictures.cases(photo), *malformed_values.cases(), *malformed_messages.cases()]
+    return [
+        *malformed_pictures.cases(photo), *malformed_values.cases(), *malformed_messages.cases(),
+        *malformed_uploads.cases(),
+    ]  # fmt: skip
 
 
 def some(every: Sequence[Case], count: int) -> list[Case]:
@@ -92,34 +94,42 @@ def measure(
     """
     outcomes = Outcomes()
     for start in range(0, len(chosen), EACH):
-        _visit(server, page, photo, chosen[start : start + EACH], outcomes)
+        _visit(server, page, photo, chosen[start : start + EACH], outcomes, start)
         progress(start / len(chosen))
     kept = len(serving.files(server.folder))
-    left = load.settle(server, outcomes.unmentioned)
+    left = load.settle(server)
     progress(1.0)
     _tell(outcomes, record)
-    return [*_bars(outcomes), *_left(left, left & outcomes.unmentioned, kept)]
+    return [*_bars(outcomes), _left(left, kept)]
 
 
-def _visit(server: Served, page: Page, photo: Photo, few: Sequence[Case], outcomes: Outcomes) -> None:
-    """One visitor: an upload that is not used, malformed requests, a valid one, and away."""
-    right = valid.request("makeup", photo)
+def _visit(
+    server: Served, page: Page, photo: Photo, few: Sequence[Case], outcomes: Outcomes, first: int
+) -> None:
+    """One visitor: an upload that is not used, malformed requests, a valid one, and away.
+
+    Args:
+        server: which serves the page.
+        page: of the server.
+        photo: shows a face.
+        few: what is sent.
+        outcomes: where it is written down what came of it.
+        first: number of the first case.
+    """
     with Visitor(page) as other, Visitor(page) as visitor:
-        visitor.upload("second thoughts.png", photo.data)
-        theirs = right.ask(other)
-        scene = Scene(
-            visitor=visitor, photo=photo, others=theirs.file() if theirs.ok else "", folder=server.folder
-        )
-        for number, case in enumerate(few):
-            scene = replace(scene, number=number)
+        visitor.upload(f"second thoughts {first}.png", photo.data)
+        theirs = valid.request("makeup", photo.named(f"theirs {first}")).ask(other)
+        made = theirs.file() if theirs.ok else ""
+        for number, case in enumerate(few, first):
+            scene = Scene(
+                visitor=visitor, photo=photo.named(number), others=made, folder=server.folder, number=number
+            )
             answer = attempted(functools.partial(case.send, scene))
             hidden = [str(server.folder), str(Path.cwd()), *case.hidden]
             fault = refusals.fault(answer, case.naming, hidden)
             outcomes.refused.append(Outcome(case=case, answer=answer, fault=fault))
+        right = valid.request("makeup", photo.named(f"right {first}"))
         outcomes.valid.append(attempted(functools.partial(right.ask, visitor)))
-        outcomes.unmentioned |= {
-            str(Path(path).relative_to(server.folder)) for path in visitor.uploads - visitor.sent
-        }
 
 
 def _tell(outcomes: Outcomes, record: Path | None) -> None:
@@ -149,17 +159,9 @@ def _bars(outcomes: Outcomes) -> list[Bar]:
     ]  # fmt: skip
 
 
-def _left(left: set[str], unmentioned: set[str], kept: int) -> list[Bar]:
-    """What was not deleted."""
-    still = sorted(left - unmentioned)
-    return [
-        Bar(
-            name="files left in temp when all have left", value=len(still), bar=0, direction="<=", n=kept,
-            control=kept,
-            domain=f"still there: {json.dumps(still[:3])}" if still else "control: before the last one was swept",
-        ),
-        Bar(
-            name="uploads left that no event was given", value=len(unmentioned), bar=NO_BAR, direction="<=", n=kept,
-            domain="photographs that were chosen, and nothing was asked for; Gradio deletes them after an hour",
-        ),
-    ]  # fmt: skip
+def _left(left: set[str], kept: int) -> Bar:
+    """What was not deleted: of those who left, of those who asked for nothing, and of uploads that broke off."""
+    return Bar(
+        name="files left in temp when all have left", value=len(left), bar=0, direction="<=", n=kept, control=kept,
+        domain=f"still there: {json.dumps(sorted(left)[:3])}" if left else "control: before the last one was swept",
+    )  # fmt: skip

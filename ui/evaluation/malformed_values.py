@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Iterator
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ui.evaluation import valid
 from ui.evaluation.cases import Case, Scene
 from ui.evaluation.valid import TASKS
 from ui.evaluation.visitor import HUGE, Answer, uploaded
@@ -135,6 +138,7 @@ def _files() -> list[Case]:
         _changed("look is /etc/passwd", "makeup", _A_FILE, source="reference", reference=uploaded("/etc/passwd")),
         _changed("look is missing", "makeup", "look|photograph", source="reference"),
         Case(name="makeup: photograph is another visitor's", naming=_A_FILE, send=_of_another),
+        Case(name="makeup: photograph by a detour, without consent", naming="consent", send=_by_a_detour),
         Case(name="makeup: photograph is the folder of uploads", naming=_A_FILE, send=_the_folder),
         Case(name="makeup: photograph was never there", naming=_A_FILE, send=_never_there),
         *(Case(name=f"portrait: {count} photographs", naming="photo|file", send=functools.partial(_many, count=count))
@@ -155,6 +159,15 @@ def _send_file(scene: Scene, task: str, file: Any) -> Answer:
 
 def _of_another(scene: Scene) -> Answer:
     return scene.with_file("makeup", uploaded(scene.others))
+
+
+def _by_a_detour(scene: Scene) -> Answer:
+    """An upload, named by a way through the visitor's own results, which need no consent."""
+    made = Path(valid.request("makeup", scene.photo).ask(scene.visitor).file())
+    upload = scene.visitor.upload(scene.photo.name, scene.photo.data).file()
+    detour = f"{made.parent}/{os.path.relpath(upload, made.parent)}"
+    values = valid.request("makeup", scene.photo).without_consent().values
+    return scene.visitor.ask("makeup", {**values, "photo": uploaded(detour)})
 
 
 def _the_folder(scene: Scene) -> Answer:

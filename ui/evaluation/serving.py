@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the page until it is interrupted."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--grace", type=float, required=True, help="seconds until what a visitor left goes")
+    parser.add_argument("--grace", type=float, required=True, help="seconds until what was left goes")
     parser.add_argument("--model", default="mini")
     parser.add_argument("--device")
     given = parser.parse_args(arguments)
@@ -170,14 +170,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        from ui.page import build_app
+        from ui.page import build_app, sessions_of_a_page
         from ui.server import launch_options
         from ui.services import PIPELINES, Choice, Services
-        from ui.sessions import Sessions
 
         services = Services(Choice(model=given.model, device=given.device), open_to_choice=True)
-        uploads = Path(folder)
-        page = build_app(services, Sessions(uploads / "sessions", uploads, grace=given.grace))
+        page = build_app(services, sessions_of_a_page(grace=given.grace, unclaimed=given.grace))
         address = {"server_name": "127.0.0.1", "server_port": given.port}
         page.launch(prevent_thread_lock=True, **address, **launch_options())
         services.preload(*PIPELINES)

@@ -33,6 +33,10 @@ class Photo:
     name: str
     data: bytes
 
+    def named(self, before: object) -> Photo:
+        """The same under a name of its own."""
+        return replace(self, name=f"{before} {self.name}")
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height."""

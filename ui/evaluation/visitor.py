@@ -99,8 +99,6 @@ class Visitor:
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     uploads: set[str] = field(default_factory=set)
     """Paths that the page gave to their files."""
-    sent: set[str] = field(default_factory=set)
-    """Those of them that an event was given."""
     _heart: httpx.Response | None = None
 
     def __enter__(self) -> Visitor:
@@ -114,11 +112,13 @@ class Visitor:
 
     def upload(self, name: str, data: bytes) -> Answer:
         """Upload a file; the value is what a control takes for it."""
-        response = self.page.http.post(f"{_API}/upload", files={"files": (name, data)})
-        if response.status_code != httpx.codes.OK:
-            return _failed(response)
-        self.uploads |= set(response.json())
-        return Answer(values=[uploaded(path) for path in response.json()])
+        return self._uploaded(self.page.http.post(f"{_API}/upload", files={"files": (name, data)}))
+
+    def upload_bytes(self, body: bytes | Iterator[bytes], kind: str) -> Answer:
+        """Send anything where uploads go, as a type of content."""
+        return self._uploaded(
+            self.page.http.post(f"{_API}/upload", content=body, headers={"content-type": kind})
+        )
 
     def ask(self, endpoint: str, values: Mapping[str, Any] | None = None) -> Answer:
         """Send an event with values by name, the page's own for the rest, and wait."""
@@ -128,7 +128,6 @@ class Visitor:
     def ask_with(self, endpoint: str, data: Any) -> Answer:
         """Send an event with any data."""
         known = self.page.endpoints[endpoint]
-        self.sent |= {path for path in self.uploads if path in json.dumps(data, default=str)}
         body = encoded({"data": data, "fn_index": known.index, "session_hash": self.key})
         if known.queued:
             return self.join(body)
@@ -182,6 +181,12 @@ class Visitor:
         """Download a picture that the page made, (h, w, 3) uint8."""
         response = self.page.http.get(f"{_API}/file={path}").raise_for_status()
         return np.asarray(Image.open(io.BytesIO(response.content)).convert("RGB"))
+
+    def _uploaded(self, response: httpx.Response) -> Answer:
+        if response.status_code != httpx.codes.OK:
+            return _failed(response)
+        self.uploads |= set(response.json())
+        return Answer(values=[uploaded(path) for path in response.json()])
 
     def _posted(self, route: str, body: bytes) -> httpx.Response:
         headers = {"content-type": "application/json"}
