@@ -168,12 +168,12 @@ def _origin(request: DragRequest, pipe: Any, drags: np.ndarray, pins: np.ndarray
 def _facts(
     request: DragRequest, output: Any, photo: np.ndarray, frame_size: int, lengths: np.ndarray
 ) -> dict[str, Any]:
-    from faces import alignment
     from pipelines.drag.canvas import square_matrix
+    from pipelines.drag.measures import measure
 
     height, width = photo.shape[:2]
     matrix = output.matrices[0]
-    residual = output.residual[0] / alignment.scale_of(matrix)  # the pipeline counts in pixels of its frame
+    residual = measure(output, photo).missed
     moved = [
         {
             "source": source.tolist(),

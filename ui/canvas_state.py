@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -199,6 +200,35 @@ def from_table(rows: Any, size: tuple[int, int], kept: CanvasState | None = None
     if kept is None or kept.size != read.size:
         return read
     return replace(kept, drags=read.drags, pins=read.pins, start=None)
+
+
+def to_text(state: CanvasState) -> str:
+    """Arrows and pins as JSON, without the mask, which is long."""
+    given = state.to_json()
+    return json.dumps({name: given[name] for name in ("drags", "pins", "size")})
+
+
+def from_text(text: str, size: tuple[int, int], kept: CanvasState | None = None) -> CanvasState:
+    """Read JSON as `to_text` or `CanvasState.to_json` give it.
+
+    Args:
+        text: shares of width and height, so that those of another photograph fit as well.
+        size: width and height of this photograph in pixels.
+        kept: its mask and layers stay where the text has none, if it was drawn on a photograph of this size.
+
+    Raises:
+        ValueError: no JSON, or not that of a canvas.
+    """
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(
+            'arrows as JSON: cannot be read; expected {"drags": [[x, y, to x, to y]], "pins": []}'
+        ) from None
+    if not isinstance(given, dict):
+        raise ValueError(f"arrows as JSON: {_kind(given)}, expected an object with drags and pins")
+    before = {} if kept is None or kept.size != size else kept.to_json()
+    return CanvasState.parse({**before, "start": None, **given, "size": list(size)})
 
 
 def clicked(state: CanvasState, x: float, y: float) -> CanvasState:

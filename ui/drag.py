@@ -13,6 +13,7 @@ from faces.images import open_image
 from faces.provenance import save_image
 from pipelines.drag.drawing import draw_flow
 from pipelines.drag.gestures import EXAMPLES
+from pipelines.drag.measures import EditMeasures, measure
 from ui import controls, uploads
 from ui.canvas_state import CanvasState
 from ui.controls import Form
@@ -70,8 +71,10 @@ def preview(request: DragRequest, services: Services, run: Run) -> Glance:
     )
 
 
-def make(request: DragRequest, services: Services, run: Run, asked: dict[str, Any] | None = None) -> Result:
-    """Edit the photograph; raises as `preview` does, and `Stopped`."""
+def make(
+    request: DragRequest, services: Services, run: Run, asked: dict[str, Any] | None = None
+) -> tuple[Result, EditMeasures]:
+    """Edit the photograph, and measure the edit; raises as `preview` does, and `Stopped`."""
     photo = uploads.read(request.photo, run.session, request.consented)
     given = request.drawn.given((photo.shape[1], photo.shape[0]))
     with services.pipeline("drag", run) as pipe:
@@ -85,9 +88,8 @@ def make(request: DragRequest, services: Services, run: Run, asked: dict[str, An
         settings = {**_counts(given), "steps": request.steps}
         origin = pipe.provenance(seed=request.seed, **settings).of_edit()
     file = save_image(output.images[0], run.session.path("drag", ".png"), origin)
-    return run.session.add(
-        Result(task="drag", file=file, seed=request.seed, settings=settings, asked=asked or {})
-    )
+    result = Result(task="drag", file=file, seed=request.seed, settings=settings, asked=asked or {})
+    return run.session.add(result), measure(output, photo)
 
 
 def gesture(photo: np.ndarray, name: str, services: Services, run: Run | None = None) -> CanvasState:
@@ -105,6 +107,15 @@ def gesture(photo: np.ndarray, name: str, services: Services, run: Run | None = 
     return CanvasState.at_places(*EXAMPLES[name].on(landmarks, size), size)
 
 
+def in_words(measured: EditMeasures) -> str:
+    """What is shown of an edit's measures."""
+    return (
+        f"The flow ends {measured.missed.max():.1f} px from its target at most. Where it moves nothing, the edit "
+        f"differs by {measured.still_difference:.1f} of 255 on average. {measured.may_change:.0%} of the pixels may "
+        "have changed, all others are those of the photograph."
+    )
+
+
 def _counts(given: dict[str, Any]) -> dict[str, int]:
     return {"drags": len(given["drags"]), "pins": len(given["pins"])}
 
@@ -120,6 +131,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
             board.lay_out_preview()
             beside = controls.before_and_after("drag")
             made = controls.outcome("drag")
+            measured = gr.Markdown(elem_id="drag-measured")
     form = Form(
         task="drag",
         inputs={"photo": photo, "consented": consent, "drawn": board.drawing},
@@ -128,8 +140,8 @@ def tab(services: Services, sessions: Sessions) -> Form:
 
     def answer(given: Given, run: Run) -> tuple[Any, ...]:
         request = DragRequest.of(given)
-        result = make(request, services, run, dict(given.values))
-        return *controls.shown(result), (request.photo, str(result.file))
+        result, measures = make(request, services, run, dict(given.values))
+        return *controls.shown(result), (request.photo, str(result.file)), in_words(measures)
 
     def example(index: int, path: str) -> dict[str, Any]:
         name = list(EXAMPLES)[index % len(EXAMPLES)]
@@ -141,7 +153,7 @@ def tab(services: Services, sessions: Sessions) -> Form:
     def suggest(photo: np.ndarray, name: str, run: Run) -> CanvasState:
         return gesture(photo, name, services, run)
 
-    controls.wire(form, answer, [beside], sessions)
+    controls.wire(form, answer, [beside, measured], sessions)
     controls.wire_examples(heads, form, sessions, ["drawn"], example)
     board.wire(form, look, suggest, sessions)
     return form

@@ -1,4 +1,4 @@
-"""What is drawn on in the Drag tab, in three forms that show the same: a canvas, clicks on a picture, a table."""
+"""What is drawn on in the Drag tab, in four forms that show the same: a canvas, clicks on a picture, a table, JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from pipelines.drag.drawing import draw_drags
 from ui import canvas, controls, uploads
-from ui.canvas_state import TABLE_HEADERS, CanvasState, clicked, from_table, to_table
+from ui.canvas_state import TABLE_HEADERS, CanvasState, clicked, from_table, from_text, to_table, to_text
 from ui.controls import Form
 from ui.events import IN_LANE, Answer, handler, plain_errors
 from ui.given import Given
@@ -50,6 +50,8 @@ class Board:
     live: gr.Checkbox
     clicks: gr.Image
     table: gr.Dataframe
+    text: gr.Textbox
+    read: gr.Button
     glance: gr.Image | None = None
 
     @classmethod
@@ -61,23 +63,29 @@ class Board:
                 label="Ready-made arrows", choices=list(gestures), value=None, elem_id="drag-gesture"
             )
             live = gr.Checkbox(label="Live preview: moves pixels as you draw", value=True)
-        with gr.Accordion("Without drawing: clicks, or numbers", open=False):
+        with gr.Accordion("Without drawing: clicks, numbers, JSON", open=False):
             gr.Markdown(_HINT)
             clicks = gr.Image(label="Click here", interactive=False, height=320, elem_id="drag-clicks")
             table = gr.Dataframe(
                 headers=list(TABLE_HEADERS), type="array", datatype="number", interactive=True,
                 label="Arrows and pins", elem_id="drag-table",
             )  # fmt: skip
-        return cls(drawing, ready, live, clicks, table)
+            text = gr.Textbox(
+                label="As JSON, as programs send it; keep it, or paste it over another photograph",
+                lines=3, max_lines=8, buttons=["copy"], elem_id="drag-json",
+            )  # fmt: skip
+            read = gr.Button("Draw what it says", size="sm", elem_id="drag-json-read")
+        return cls(drawing, ready, live, clicks, table, text, read)
 
     def lay_out_preview(self) -> None:
         """Lay out the preview."""
         self.glance = controls.picture("Preview by moved pixels", height=280, elem_id="drag-preview")
 
     def wire(self, form: Form, look: Look, suggest: Suggest, sessions: Sessions) -> None:
-        """Let all three follow whichever of them changes, and the preview follow them."""
+        """Let all four follow whichever of them changes, and the preview follow them."""
         given = dict(form.inputs)
-        everywhere = [self.drawing, self.table, self.clicks]
+        everywhere = [self.drawing, self.table, self.text, self.clicks]
+        others = everywhere[1:]
 
         def listen(
             event: Any,
@@ -103,10 +111,11 @@ class Board:
                 listen(one.change, _placed, everywhere)
                 for one in (form.inputs["photo"], form.inputs["consented"])
             ),
-            listen(self.drawing.input, _followed, [self.table, self.clicks]),
-            listen(self.table.input, _read_off, [self.drawing, self.clicks], {"rows": self.table}),
+            listen(self.drawing.input, _followed, others),
+            listen(self.table.input, _read_off, [self.drawing, self.text, self.clicks], {"rows": self.table}),
+            listen(self.read.click, _read_out, everywhere, {"text": self.text}),
             listen(self.ready.input, suggested, everywhere, {"gesture": self.ready}, computes=True),
-            listen(self._clicked().success, _followed, [self.table, self.clicks]),
+            listen(self._clicked().success, _followed, others),
         ]
         self._wire_preview(form, look, sessions, [self.live.input, *(one.success for one in changed)])
 
@@ -151,7 +160,7 @@ def _placed(given: Given, run: Run) -> Any:
     except uploads.ConsentMissing:
         picture = None  # it is shown once the box is ticked
     if picture is None:
-        return canvas.canvas_update(None), [], None
+        return canvas.canvas_update(None), [], "", None
     # An event that set both may be heard of before its arrows are.
     intended = run.session.intended.pop(given.file("photo") or "", {})
     state = CanvasState.parse(intended.get("drawn", given.values["drawn"]))
@@ -161,22 +170,31 @@ def _placed(given: Given, run: Run) -> Any:
 def _followed(given: Given, run: Run) -> Any:
     """Something was drawn on the canvas."""
     state = CanvasState.parse(given.values["drawn"])
-    return to_table(state), _drawn_on(_opened(given, run), state)
+    return to_table(state), to_text(state), _drawn_on(_opened(given, run), state)
 
 
 def _read_off(given: Given, run: Run) -> Any:
     """Something was written in the table."""
     before, rows = CanvasState.parse(given.values["drawn"]), given.values["rows"]
     if before.size is None:
-        return gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), gr.skip()
     state = from_table(rows["data"] if isinstance(rows, dict) else rows, before.size, kept=before)
-    return state.to_json(), _drawn_on(_opened(given, run), state)
+    return state.to_json(), to_text(state), _drawn_on(_opened(given, run), state)
+
+
+def _read_out(given: Given, run: Run) -> Any:
+    """JSON was given."""
+    picture, before = _opened(given, run), CanvasState.parse(given.values["drawn"])
+    if picture is None:
+        raise ValueError("photograph: none yet; upload one first")
+    size = (picture.shape[1], picture.shape[0])
+    return _everywhere(picture, from_text(given.text("text"), size, kept=before))
 
 
 def _everywhere(picture: np.ndarray, state: CanvasState | None) -> tuple[Any, ...]:
-    """The same state on the canvas, in the table and on the picture to click."""
+    """The same state on the canvas, in the table, as text and on the picture to click."""
     state = state or CanvasState(size=(picture.shape[1], picture.shape[0]))
-    return canvas.canvas_update(picture, state), to_table(state), _drawn_on(picture, state)
+    return canvas.canvas_update(picture, state), to_table(state), to_text(state), _drawn_on(picture, state)
 
 
 def _drawn_on(picture: np.ndarray | None, state: CanvasState) -> np.ndarray | None:

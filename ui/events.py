@@ -82,7 +82,8 @@ def stopper(sessions: Sessions, task: str | None = None) -> Callable[[gr.Request
     """A function that ends a visitor's computation of a task, or all of them."""
 
     def end(request: gr.Request) -> None:
-        sessions.of(request.session_hash).stop(task)
+        with plain_errors():  # tools of assistants come without a session
+            sessions.of(getattr(request, "session_hash", None)).stop(task)
 
     return end
 

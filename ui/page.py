@@ -12,6 +12,7 @@ from gradio.utils import get_upload_folder
 
 from ui import dataset, drag, expression, makeup, models, portrait, results, texture
 from ui.controls import Form
+from ui.endpoints import describe
 from ui.events import stopper
 from ui.guarded import GuardedBlocks
 from ui.services import Services
@@ -58,6 +59,7 @@ def build_app(services: Services, sessions: Sessions | None = None) -> gr.Blocks
         for form, buttons in zip(forms, rows, strict=True):
             results.send_row(form, [one for one in forms if one is not form], tabs, buttons)
         _wire_page(app, services, sessions, (opened, gallery), (looked_at, loaded))
+    describe(app)
     return app.queue(max_size=_WAITING, default_concurrency_limit=4, api_open=False)
 
 
@@ -87,7 +89,7 @@ def _wire_page(
     def leave(request: gr.Request) -> None:
         sessions.leave(request.session_hash)
 
-    gallery[0].select(made, None, gallery[1], api_name="results", queue=False)
+    gallery[0].select(made, None, gallery[1], api_name="results")
     loaded[0].select(lambda: models.table(services), None, loaded[1], api_visibility="private", queue=False)
     gr.api(stopper(sessions), api_name="stop", queue=False)
     app.unload(leave)

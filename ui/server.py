@@ -43,10 +43,15 @@ def serve(address: Address, services: Services) -> None:
     """Serve the page until it is stopped; models are loaded while it answers already.
 
     Raises:
-        ValueError: a file of names and passwords that cannot be read as one.
+        ValueError: a file of names and passwords that cannot be read as one, or MCP for others than this machine.
         ImportError: MCP without its package.
+        OSError: somebody else has the port.
     """
     auth = _pairs(address.auth) if address.auth else None
+    if address.mcp and not address.is_private:
+        raise ValueError(
+            f"mcp: its tools share one session, so it is for this machine alone, not for {address.host}"
+        )
     if address.mcp and importlib.util.find_spec("mcp") is None:
         raise ImportError("mcp: not installed; pip install 'gradio[mcp]', which installs an older pydantic")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as Ctrl+C: what is in the folder below goes
@@ -56,13 +61,19 @@ def serve(address: Address, services: Services) -> None:
         os.environ["GRADIO_TEMP_DIR"] = folder
         from ui.page import build_app
         from ui.services import PIPELINES
+        from ui.sessions import Sessions
 
-        app = build_app(services)
+        app = build_app(services, Sessions(Path(folder)))
         options: dict[str, Any] = launch_options() | ({"mcp_server": True} if address.mcp else {})
-        app.launch(
-            server_name=address.host, server_port=address.port, auth=auth, prevent_thread_lock=True, quiet=True,
-            **options,  # pyright: ignore[reportArgumentType]
-        )  # fmt: skip
+        try:
+            app.launch(
+                server_name=address.host, server_port=address.port, auth=auth, prevent_thread_lock=True, quiet=True,
+                **options,  # pyright: ignore[reportArgumentType]
+            )  # fmt: skip
+        except OSError as error:
+            raise OSError(
+                f"{address.host}:{address.port}: cannot be opened; choose another --port"
+            ) from error
         services.preload(*PIPELINES)
         print(f"Mien is at {app.local_url} until Ctrl+C.", flush=True)  # noqa: T201
         app.block_thread()

@@ -166,6 +166,7 @@ class Services:
         from pipelines.attention import set_attention
         from pipelines.device import best_device
 
+        _load_silently()
         module, name = PIPELINES[task]
         made = getattr(importlib.import_module(module), name).from_pretrained(choice.model)
         made.set_progress_bar_config(disable=True)
@@ -175,6 +176,15 @@ class Services:
         # Every record holds the hash of all weights, which do not change here: it is made once.
         made.weights_sha256 = functools.cache(made.weights_sha256)
         return made
+
+
+def _load_silently() -> None:
+    """Let nothing be drawn over what the server says."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    of_diffusers.disable_progress_bar()
+    of_transformers.disable_progress_bar()
 
 
 def _parameters(pipe: Any) -> int:

@@ -28,7 +28,7 @@ class Sessions:
 
     An upload comes from nobody: the request that brings it names no session. It belongs to every visitor who sends an
     event with it, and goes when the last of them has left. Visitors who upload the same bytes under the same name share
-    a file, so one that arrived less than `grace` ago, after its last owner was here, waits for the next as a new one.
+    a file, so one that arrived after its owner was last here waits for the next owner as a new one does.
 
     Args:
         folder: where uploads arrive, of this page alone: what lies below it is deleted sooner or later.
@@ -117,7 +117,7 @@ class Sessions:
         session = self._open.pop(key)
         session.close()
         self.forget(key)
-        self._delete(session.uploads, self.grace)
+        self._delete(session.uploads, time.monotonic() - session.last_seen)
 
     def _delete(self, files: Iterable[Path], least: float) -> None:
         """Delete those that nobody has claimed and that arrived `least` seconds ago or more."""

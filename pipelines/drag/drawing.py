@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from faces import alignment
 from faces.flow import flow_colours
+from pipelines.drag.measures import flow_on_photograph
 
 _DRAG = (225, 20, 60)
 _PIN = (20, 90, 230)
@@ -15,8 +15,10 @@ _SIDE = 256.0
 """Side in pixels of a picture on which lines are two pixels wide."""
 _SHIFT = 4
 """Fractional bits of the coordinates that OpenCV draws at."""
-_SEEN = 0.35
-"""How much of a photograph shows through its flow."""
+_OPAQUE = 0.8
+"""How much the longest flow covers of a photograph."""
+_SHORTEST = 0.05
+"""Share of the longest flow that is not drawn: what is predicted for still places is never quite nothing."""
 
 
 def draw_drags(photo: np.ndarray, drags: np.ndarray, pins: np.ndarray) -> np.ndarray:
@@ -45,20 +47,21 @@ def draw_drags(photo: np.ndarray, drags: np.ndarray, pins: np.ndarray) -> np.nda
 def draw_flow(flow: np.ndarray, photo: np.ndarray, matrix: np.ndarray, longest: float) -> np.ndarray:
     """Lay the flow of a face's frame over the photograph in colours, (h, w, 3) uint8.
 
-    The hue tells the direction (right is red), the saturation the length; what stays is grey.
+    The hue tells the direction (right is red), its strength the length; what stays is the photograph.
 
     Args:
         flow: (2, S, S) in pixels of the frame.
         photo: (h, w, 3) uint8.
         matrix: from pixels of the photograph to those of the frame, (2, 3).
-        longest: length of full saturation, in pixels of the photograph.
+        longest: length of full strength, in pixels of the photograph.
     """
-    back = alignment.invert(matrix)
-    moved = np.ascontiguousarray(np.moveaxis(flow, 0, -1) @ back[:, :2].T, np.float32)
-    size = (photo.shape[1], photo.shape[0])
-    colours = flow_colours(alignment.warp(moved, back, size, outside=0.0), longest)
-    grey = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None] / 255
-    return (colours * (1 - _SEEN + _SEEN * grey)).round().astype(np.uint8)
+    moved = flow_on_photograph(flow, matrix, (photo.shape[1], photo.shape[0]))
+    length = np.linalg.norm(moved, axis=-1, keepdims=True)
+    hues = flow_colours(moved / np.maximum(length, 1e-6), 1.0)
+    # The root keeps short flow visible: a quarter of the way from the shortest to the longest covers half as much.
+    share = (length / max(longest, 1e-6) - _SHORTEST) / (1 - _SHORTEST)
+    cover = _OPAQUE * np.sqrt(np.clip(share, 0, 1))
+    return (photo * (1 - cover) + hues * cover).round().astype(np.uint8)
 
 
 def _arrow(picture: np.ndarray, source: np.ndarray, target: np.ndarray, unit: float, rim: bool) -> None:

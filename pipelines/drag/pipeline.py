@@ -35,7 +35,7 @@ from pipelines.drag.warping import resize_flow, splat
 from pipelines.frame_pipeline import FramePipeline, converted
 from pipelines.pixels import fold_of
 
-Drawing = Literal["splats", "published"]
+DRAWINGS = ("splats", "published")
 """How drags are drawn for the flow generator: see `pipelines.drag.sparse_map`."""
 
 
@@ -66,7 +66,7 @@ class DragPipeline(FlowDenoisingMixin, FramePipeline):
         scheduler: any that `StableDiffusionPipeline` takes.
         vae: autoencoder of the denoiser's latents; None for a denoiser of pixels.
         null_text: for a denoiser that attends to text; None for one that does not.
-        drawing: how drags are drawn for the flow generator.
+        drawing: how drags are drawn for the flow generator, out of `DRAWINGS`.
     """
 
     _bundled = "drag"
@@ -81,9 +81,11 @@ class DragPipeline(FlowDenoisingMixin, FramePipeline):
         scheduler: KarrasDiffusionSchedulers,
         vae: AutoencoderKL | None = None,
         null_text: NullText | None = None,
-        drawing: Drawing = "splats",
+        drawing: str = "splats",
     ) -> None:
         super().__init__()
+        if drawing not in DRAWINGS:
+            raise ValueError(f"drawing {drawing!r}: expected one of {', '.join(DRAWINGS)}")
         self.register_to_config(drawing=drawing)
         self.register_modules(
             flow_generator=flow_generator, unet=unet, scheduler=scheduler, vae=vae, null_text=null_text

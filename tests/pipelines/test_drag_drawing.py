@@ -96,15 +96,19 @@ def test_flow_lies_over_the_photograph_where_the_frame_does():
     matrix = np.array([[0.0, 0.5, 0.0], [-0.5, 0.0, 40.0]])
     flow = np.zeros((2, 20, 20), np.float32)
     flow[1] = -6.0  # up in the frame is 12 px to the right in the photograph
-    drawn = draw_flow(flow, np.full((60, 120, 3), 255, np.uint8), matrix, 12.0)
-    assert np.abs(drawn[20, 60].astype(int) - flow_colours(np.array([[[12.0, 0.0]]]), 12.0)[0, 0]).max() <= 1
+    white = np.full((60, 120, 3), 255, np.uint8)
+    drawn = draw_flow(flow, white, matrix, 12.0)
+    hue = flow_colours(np.array([[[12.0, 0.0]]]), 12.0)[0, 0]
+    assert np.abs(drawn[20, 60] - (0.2 * 255 + 0.8 * hue)).max() <= 1
     assert (drawn[20, 100] == 255).all() and (drawn[20, 20] == 255).all()
-    half = draw_flow(flow, np.full((60, 120, 3), 255, np.uint8), matrix, 24.0)
-    assert 120 < half[20, 60, 1] < 135 and drawn[20, 60, 1] <= 1
+    short = draw_flow(flow, white, matrix, 12 / 0.2875)  # a quarter between the shortest and the longest
+    assert np.abs(short[20, 60] - (0.6 * 255 + 0.4 * hue)).max() <= 1
+    assert np.array_equal(draw_flow(flow, white, matrix, 12 / 0.05), white), "too short to be drawn"
 
 
-def test_the_photograph_shows_through_its_flow():
-    photo = np.full((32, 32, 3), 255, np.uint8)
-    photo[:, 16:] = 0
-    drawn = draw_flow(np.zeros((2, 32, 32), np.float32), photo, np.eye(2, 3), 1.0)
-    assert (drawn[:, :16] == 255).all() and 100 < drawn[16, 20, 0] < 230
+def test_where_nothing_moves_the_photograph_is_as_it_was():
+    photo = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    flow = np.zeros((2, 32, 32), np.float32)
+    flow[0, :, 20:] = 3.0
+    drawn = draw_flow(flow, photo, np.eye(2, 3), 3.0)
+    assert np.array_equal(drawn[:, :19], photo[:, :19]) and (drawn[:, 22:, 0] >= 0.8 * 255 - 1).all()

@@ -20,8 +20,10 @@ from ui.canvas_state import (
     CanvasState,
     clicked,
     from_table,
+    from_text,
     mask_url,
     to_table,
+    to_text,
 )
 
 SIZE = (400, 300)
@@ -247,3 +249,35 @@ def test_the_component_holds_its_scripts_and_an_update_all_properties():
     assert not any(mark in text for mark in ("http:", "https:", "@import", "url(", "fetch("))
     for name in ("picture", "overlay"):
         assert not hasattr(made, name)  # Gradio would put an event listener into the update
+
+
+def test_arrows_as_json_come_back_and_fit_another_photograph():
+    state = CanvasState.at_places([((10.5, 10.5), (20.5, 12.5))], [(30.5, 30.5)], (96, 64))
+    assert from_text(to_text(state), (96, 64)) == state
+    larger = from_text(to_text(state), (192, 128))
+    assert np.allclose(larger.places()[0], state.places()[0] * 2) and larger.size == (192, 128)
+
+
+def test_arrows_as_json_keep_the_mask_of_their_photograph_alone():
+    mask = np.zeros((64, 96), bool)
+    mask[:, 40:] = True
+    painted = CanvasState.at_places([((10.5, 10.5), (20.5, 12.5))], [], (96, 64), mask)
+    assert "mask" not in to_text(painted)
+    assert np.array_equal(from_text('{"drags": []}', (96, 64), kept=painted).mask_array(), mask)
+    assert from_text('{"drags": []}', (64, 64), kept=painted).mask is None
+    clicking = CanvasState(size=(96, 64), start=(0.5, 0.5))
+    assert from_text('{"pins": [[0.1, 0.1]]}', (96, 64), kept=clicking).start is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "arrows as JSON: cannot be read"), ("{'drags': []}", "arrows as JSON: cannot be read"),
+        ("[" * 100_000, "arrows as JSON: cannot be read"), ("[1, 2]", "arrows as JSON: a list"),
+        ('{"drags": [[0.1, 0.1, 0.2]]}', "arrow: expected 4"), ('{"drags": [[0.1, 0.1, 7, 0.2]]}', "outside"),
+        ('{"arrows": []}', "unknown entry 'arrows'"), ('{"drags": [[NaN, 0.1, 0.1, 0.2]]}', "arrow: expected 4"),
+    ],
+)  # fmt: skip
+def test_json_that_is_none_is_named(text, message):
+    with pytest.raises(ValueError, match=message):
+        from_text(text, (96, 64))

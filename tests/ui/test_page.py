@@ -18,6 +18,7 @@ from faces import examples, provenance
 from tests.pipelines.texture_components import toy_photo
 from tests.ui.toy_services import SIDE, SLOW, ToyServices
 from ui.canvas_state import CanvasState
+from ui.endpoints import DESCRIPTIONS
 from ui.page import build_app, sessions_of_a_page
 from ui.server import launch_options
 
@@ -85,7 +86,7 @@ def test_every_task_answers_with_a_file_that_says_how_it_was_made(client, photo,
     assert provenance.read(picture).seed == 3
     assert Path(download["value"]).read_bytes() == Path(picture).read_bytes()
     if task != "texture":
-        assert Image.open(picture).size == (SIDE, SIDE)
+        assert Image.open(picture).size == ((96, 96) if task == "drag" else (SIDE, SIDE))
     assert [Path(one["image"]).suffix for one in client.predict(api_name="/results")][:1] == [".png"]
 
 
@@ -94,6 +95,14 @@ def test_a_head_comes_with_a_file_and_views(client, photo):
     assert Path(glb).read_bytes()[:4] == b"glTF" == Path(download["value"]).read_bytes()[:4]
     assert Image.open(strip).width > Image.open(strip).height
     assert Image.open(seen).size == Image.open(origins).size and provenance.read(seen).seed == 3
+
+
+def test_a_drag_says_what_it_did_and_what_it_left(client, photo):
+    words = client.predict(**asked("drag", photo))[-1]
+    assert (
+        words.startswith("The flow ends 1.5 px from its target at most.")
+        and "100% of the pixels may" in words
+    )
 
 
 def test_previews_are_pictures_with_records_and_no_results(client, photo):
@@ -211,6 +220,16 @@ def test_closing_the_page_ends_the_session(server, photo):
 
 def test_every_event_that_computes_has_a_name(client):
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == ENDPOINTS
+
+
+def test_every_endpoint_says_what_it_does_and_is_a_tool_of_that_name(server):
+    page = build_app(ToyServices(), server[1])
+    public = [one for one in page.fns.values() if one.api_name and one.api_visibility == "public"]
+    assert {f"/{one.api_name}" for one in public} == ENDPOINTS == {f"/{name}" for name in DESCRIPTIONS}
+    assert all(one.fn.__name__ == one.api_name for one in public)
+    assert all(one.api_description == DESCRIPTIONS[one.api_name] for one in public)
+    takes_photographs = [one.api_name for one in public if one.api_name in TASKS]
+    assert all("consented" in DESCRIPTIONS[name] for name in takes_photographs)
 
 
 def _until(is_true, seconds=20):

@@ -5,6 +5,7 @@ MIEN_SCREENSHOTS=docs/images pytest -m slow tests/ui/test_page_browser.py     al
 
 from __future__ import annotations
 
+import json
 import time
 
 import numpy as np
@@ -168,6 +169,7 @@ def test_a_drag_that_is_drawn_moves_the_face(page, photo):
         change = np.abs(edited.astype(int) - given).max(axis=-1)
         assert edited.shape == given.shape and (change > 12).mean() > 0.005
         assert (change[:40] == 0).mean() > 0.95, "far from the arrow nothing moves"
+    assert "The flow ends" in page.evaluate("document.querySelector('#drag-measured').innerText")
     page.screenshot("drag")
 
 
@@ -186,6 +188,15 @@ def test_arrows_can_be_made_without_drawing(page):
     page.chromium.click(x, y + 0.32 * height)
     page.wait_for("document.querySelector('#drag-canvas .status').innerText.includes('1 arrow')")
     page.wait_for("document.querySelector('#drag-table').innerText.length > 40")
+    text = "document.querySelector('#drag-json textarea')"
+    page.wait_for(f"{text}.value.includes('drags')")
+    wanted = {"drags": [[0.5, 0.5, 0.5, 0.6], [0.4, 0.4, 0.4, 0.45]], "pins": [[0.2, 0.2]]}
+    page.evaluate(
+        f"({text}).value = {json.dumps(json.dumps(wanted))}; ({text}).dispatchEvent(new Event('input'))"
+    )
+    page.click("#drag-json-read")
+    page.wait_for("document.querySelector('#drag-canvas .status').innerText.includes('2 arrows')")
+    page.wait_for(f"{text}.value.includes('size')")
 
 
 def test_a_head_comes_out_of_a_photograph(page, photo):

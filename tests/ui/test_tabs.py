@@ -96,7 +96,8 @@ def drawn(photo_side=96):
 
 def test_arrows_become_drags_of_the_photograph(photo, services, session, run):
     request = drag.DragRequest(photo=photo, consented=True, drawn=drawn())
-    result = drag.make(request, services, run)
+    result, measured = drag.make(request, services, run)
+    assert measured.missed.max() == 1.5 and measured.may_change == 1
     (_, options), *_ = asked_of(services, "drag")
     assert np.allclose(options["drags"], [[(10.5, 10.5), (20.5, 12.5)]])
     assert np.allclose(options["pins"], [(5.5, 5.5)]) and options["mask"] is None

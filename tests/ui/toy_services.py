@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
 from faces.provenance import Provenance
@@ -41,8 +42,13 @@ class Painter:
                 time.sleep(0.1)
             callback_on_step_end(self, step, 0, {})
         every = generator if isinstance(generator, list) else [generator]
-        drawn = [np.random.default_rng(one.initial_seed()).integers(0, 255, (SIDE, SIDE, 3)) for one in every]
-        return SimpleNamespace(images=[Image.fromarray(one.astype(np.uint8)) for one in drawn])
+        shape = arguments[0].shape if self.task == "drag" else (SIDE, SIDE, 3)
+        drawn = [np.random.default_rng(one.initial_seed()).integers(0, 255, shape) for one in every]
+        return SimpleNamespace(
+            images=[Image.fromarray(one.astype(np.uint8)) for one in drawn],
+            flow=torch.zeros(len(drawn), 2, SIDE, SIDE), residual=[np.array([1.5])] * len(drawn),
+            masks=[np.ones(shape[:2])] * len(drawn), matrices=[None] * len(drawn),
+        )  # fmt: skip
 
     def preview(self, photo: np.ndarray, *_: Any) -> SimpleNamespace:
         flow = SimpleNamespace(

@@ -170,12 +170,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     with tempfile.TemporaryDirectory(prefix="mien-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
-        from ui.page import build_app, sessions_of_a_page
+        from ui.page import build_app
         from ui.server import launch_options
         from ui.services import PIPELINES, Choice, Services
+        from ui.sessions import Sessions
 
         services = Services(Choice(model=given.model, device=given.device), open_to_choice=True)
-        page = build_app(services, sessions_of_a_page(grace=given.grace, unclaimed=given.grace))
+        page = build_app(services, Sessions(Path(folder), grace=given.grace, unclaimed=given.grace))
         address = {"server_name": "127.0.0.1", "server_port": given.port}
         page.launch(prevent_thread_lock=True, **address, **launch_options())
         services.preload(*PIPELINES)
