@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from xml.sax.saxutils import escape, unescape
 
 import numpy as np
@@ -30,8 +30,12 @@ SUFFIXES = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 ANIMATED = {".webp": "WEBP", ".gif": "GIF"}
 """Of pictures that move. A GIF's 256 colours are too few for any other."""
 
-COMPOSITE = "compositeWithTrainedAlgorithmicMedia"
+GENERATED: Final = "trainedAlgorithmicMedia"
+"""IPTC term of what a model has made."""
+COMPOSITE: Final = "compositeWithTrainedAlgorithmicMedia"
 """IPTC term of a photograph that a model has edited."""
+RENDERED: Final = "algorithmicMedia"
+"""IPTC term of what was computed without a model."""
 
 _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from faces.provenance import GENERATED
 from gen.overview import Overview
 from gen.writers import WRITERS
 
@@ -135,7 +136,7 @@ def _process(overview: Overview) -> str:
 
 def _consent(overview: Overview) -> str:
     kinds = sorted({record["digital_source_type"] for record in overview.records}, reverse=True)
-    source = " or ".join(f"`{kind}`" for kind in kinds or ["trainedAlgorithmicMedia"])
+    source = " or ".join(f"`{kind}`" for kind in kinds or [GENERATED])
     return (
         "## People, consent and age\n\n"
         "- Depicted people: none. Consent status: not applicable, no real person is shown.\n"

@@ -12,6 +12,7 @@ import numpy as np
 from faces import captions, vocabulary
 from faces.makeup import BARE, LAYERS, REGIONS, MakeupLook
 from faces.metrics import landmark_error
+from faces.provenance import COMPOSITE
 from gen import checks, looks, seeds
 from gen.plan import PlanRow
 from gen.portraits import NOT_FINITE, Gallery, Look, Studio, facts, made_by, rounded
@@ -98,7 +99,7 @@ class MakeupMaker:
         self.facts = facts(studio)
         self.painted = {
             **made_by(painter, steps), "guidance_scale": None, "guidance_rescale": None, "identity_scale": None,
-            "makeup_strength": strength, "digital_source_type": "compositeWithTrainedAlgorithmicMedia",
+            "makeup_strength": strength, "digital_source_type": COMPOSITE,
         }  # fmt: skip
         painter.set_progress_bar_config(disable=True)
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from faces import provenance, vocabulary
+from faces.provenance import GENERATED
 from gen import anchors, axes, balance, checks, models, seeds
 from gen.axes import Axes
 from gen.drawn import DrawnRecipe
@@ -115,7 +116,7 @@ class PeopleRecipe(DrawnRecipe):
 
         def origin(identity_id: str, seed: int) -> provenance.Provenance:
             return provenance.Provenance(
-                digital_source_type="trainedAlgorithmicMedia",
+                digital_source_type=GENERATED,
                 pipeline=shared["generator"],
                 model=shared["model"],
                 model_sha256=shared["model_sha256"],

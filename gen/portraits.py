@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from faces import alignment, provenance, vocabulary
+from faces.provenance import GENERATED
 from gen import checks, models, recognition, seeds
 from gen.plan import PlanRow
 from gen.sample import Sample
@@ -277,7 +278,7 @@ def facts(studio: Studio) -> dict[str, Any]:
         "guidance_scale": studio.guidance,
         "guidance_rescale": studio.guidance_rescale,
         "identity_scale": studio.identity_scale,
-        "digital_source_type": "trainedAlgorithmicMedia",
+        "digital_source_type": GENERATED,
         "minimum_age": vocabulary.MINIMUM_AGE,
     }
 

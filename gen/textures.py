@@ -12,6 +12,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from faces import vocabulary
+from faces.provenance import GENERATED
 from gen import seeds
 from gen.plan import PlanRow
 from gen.portraits import NOT_FINITE, made_by, rounded
@@ -105,7 +106,7 @@ class TextureMaker:
         self.strength = strength
         self.head = as_array(pipe.template.mean)
         self.facts: dict[str, Any] = {
-            **made_by(pipe, steps), "digital_source_type": "trainedAlgorithmicMedia",
+            **made_by(pipe, steps), "digital_source_type": GENERATED,
             "minimum_age": vocabulary.MINIMUM_AGE, "mesh_id": pipe.layout.mesh_id,
         }  # fmt: skip
         pipe.set_progress_bar_config(disable=True)

@@ -261,7 +261,7 @@ def _makeup(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
     from PIL import Image
 
     from faces.makeup import BARE
-    from faces.provenance import Provenance, save_image
+    from faces.provenance import COMPOSITE, Provenance, save_image
     from pipelines.device import best_device
     from pipelines.makeup.pipeline import MakeupPipeline
 
@@ -270,7 +270,7 @@ def _makeup(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
     folder = settings.out / "makeup"
     folder.mkdir(parents=True, exist_ok=True)
     origin = Provenance(
-        digital_source_type="compositeWithTrainedAlgorithmicMedia", pipeline="MakeupPipeline",
+        digital_source_type=COMPOSITE, pipeline="MakeupPipeline",
         model="mini", model_sha256=pipe.weights_sha256(), seed=settings.seed,
     )  # fmt: skip
 

@@ -23,7 +23,7 @@ SHOWN = ("what is dragged and pinned", "the flow predicted from it", "the edit")
 def drag(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
     """Drag the faces of the first people; each with the pictures of `SHOWN`."""
     from faces.images import open_image
-    from faces.provenance import Provenance, save_image
+    from faces.provenance import COMPOSITE, Provenance, save_image
     from pipelines.device import best_device
     from pipelines.drag.pipeline import DragPipeline
 
@@ -38,7 +38,7 @@ def drag(settings: Demo, people: tuple[Person, ...]) -> tuple[Person, ...]:
             pictures = _pictures(pipe, open_image(person.reference), name, settings.seed)
             stems = (f"{person.reference.stem}-{part}" for part in ("drags", "flow", "edit"))
             origin = Provenance(
-                digital_source_type="compositeWithTrainedAlgorithmicMedia", pipeline="DragPipeline",
+                digital_source_type=COMPOSITE, pipeline="DragPipeline",
                 model="mini", model_sha256=digest, seed=settings.seed, extra={"gesture": name},
             )  # fmt: skip
             files = [

@@ -35,7 +35,7 @@ class TexturedHead:
 def texture(settings: Demo, people: tuple[Person, ...]) -> tuple[TexturedHead, ...]:
     """Complete the textures of some people's heads, and write each as a GLB."""
     from faces.images import open_image
-    from faces.provenance import Provenance
+    from faces.provenance import COMPOSITE, Provenance
     from pipelines.device import best_device
     from pipelines.texture.pipeline import TexturePipeline
 
@@ -44,7 +44,7 @@ def texture(settings: Demo, people: tuple[Person, ...]) -> tuple[TexturedHead, .
     folder = settings.out / "texture"
     folder.mkdir(parents=True, exist_ok=True)
     record = Provenance(
-        digital_source_type="compositeWithTrainedAlgorithmicMedia", pipeline="TexturePipeline",
+        digital_source_type=COMPOSITE, pipeline="TexturePipeline",
         model="mini", model_sha256=pipe.weights_sha256(), seed=settings.seed,
     )  # fmt: skip
     photos = {person.name: open_image(person.reference) for person in people}

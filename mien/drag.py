@@ -146,7 +146,7 @@ def _placed(request: DragRequest, size: tuple[int, int]) -> tuple[np.ndarray, np
 
 
 def _origin(request: DragRequest, pipe: Any, drags: np.ndarray, pins: np.ndarray) -> Any:
-    from faces.provenance import Provenance
+    from faces.provenance import COMPOSITE, Provenance
 
     asked = {
         "drags": drags.reshape(-1, 4).tolist(),
@@ -155,7 +155,7 @@ def _origin(request: DragRequest, pipe: Any, drags: np.ndarray, pins: np.ndarray
         "preview": request.preview,
     }
     return Provenance(
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
         pipeline="DragPipeline",
         model=model_name(request.model),
         model_sha256=pipe.weights_sha256(),

@@ -18,7 +18,7 @@ from PIL import Image
 from faces import alignment
 from faces.analysis import FaceAnalysis
 from faces.images import open_image
-from faces.provenance import Provenance, save_image
+from faces.provenance import COMPOSITE, Provenance, save_image
 from mien.demo import REFERENCES
 from mien.portrait import model_name
 from mien.tiles import tiled
@@ -226,7 +226,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     album = Album(pipe)
     origin = Provenance(
         pipeline="DragPipeline", model=model_name(given.model), model_sha256=pipe.weights_sha256(), seed=_SEED,
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
     )  # fmt: skip
     for name in ("grid", "pins", "mask", "lengths", "rounds"):
         save_image(

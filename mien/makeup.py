@@ -74,7 +74,7 @@ def make(request: MakeupRequest) -> dict[str, Any]:
     """Make and save the picture; return facts about it."""
     import torch
 
-    from faces.provenance import Provenance, save_image
+    from faces.provenance import COMPOSITE, Provenance, save_image
     from pipelines.device import best_device
     from pipelines.makeup.pipeline import MakeupPipeline
 
@@ -90,7 +90,7 @@ def make(request: MakeupRequest) -> dict[str, Any]:
     kind = "photograph" if request.reference else "none" if request.remove else "colours"
     asked = {"makeup": kind, "region": list(request.region), "strength": request.strength}
     origin = Provenance(
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
         pipeline="MakeupPipeline",
         model=model_name(request.model),
         model_sha256=pipe.weights_sha256(),

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from faces.makeup import BARE
-from faces.provenance import Provenance, save_image
+from faces.provenance import COMPOSITE, Provenance, save_image
 from gen.evaluation import makeup_exam
 from gen.evaluation.makeup_exam import MakeupExam
 from mien.makeup import EXAMPLES
@@ -111,7 +111,7 @@ def main() -> None:
     album = Album(pipe, makeup_exam.load(arguments.data))
     origin = Provenance(
         pipeline="MakeupPipeline", model="mini", seed=_SEED,
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
     )  # fmt: skip
     for name in ("grid", "strengths", "removal", "interpolation", "colours"):
         picture = Image.fromarray(getattr(album, name)())

@@ -17,7 +17,7 @@ from PIL import Image
 from faces import alignment, captions, vocabulary
 from faces.analysis import FaceAnalysis, FaceAnalyzer
 from faces.images import open_image
-from faces.provenance import Provenance, save_image
+from faces.provenance import GENERATED, Provenance, save_image
 from mien import demo
 from mien.tiles import tiled, write
 from pipelines.expression.pipeline import ExpressionPipeline
@@ -137,9 +137,7 @@ def _coloured(parsing: np.ndarray, frame: np.ndarray) -> np.ndarray:
 
 
 def _save(picture: np.ndarray, path: Path, pipeline: str) -> None:
-    origin = Provenance(
-        pipeline=pipeline, model="mini", seed=_SEED, digital_source_type="trainedAlgorithmicMedia"
-    )
+    origin = Provenance(pipeline=pipeline, model="mini", seed=_SEED, digital_source_type=GENERATED)
     save_image(Image.fromarray(picture), path, origin, quality=88)
 
 

@@ -87,10 +87,10 @@ def record(
     model: str, prompt: str, seed: int, steps: int, pipeline: str = "PortraitPipeline", **extra: Any
 ) -> Any:
     """Return the provenance of a picture; `extra` are further facts of JSON types."""
-    from faces.provenance import Provenance, prompt_hash
+    from faces.provenance import GENERATED, Provenance, prompt_hash
 
     return Provenance(
-        digital_source_type="trainedAlgorithmicMedia",
+        digital_source_type=GENERATED,
         pipeline=pipeline,
         model=model_name(model),
         model_sha256=model_digest(model),

@@ -146,7 +146,7 @@ def make(request: TextureRequest) -> dict[str, Any]:
 
 
 def _origin(request: TextureRequest, pipe: Any) -> Provenance:
-    from faces.provenance import Provenance
+    from faces.provenance import COMPOSITE, Provenance
 
     asked = {
         "mode": request.mode,
@@ -157,7 +157,7 @@ def _origin(request: TextureRequest, pipe: Any) -> Provenance:
         "delight": request.delight,
     }
     return Provenance(
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
         pipeline="TexturePipeline",
         model=model_name(request.model),
         model_sha256=pipe.weights_sha256(),
@@ -180,7 +180,7 @@ def _write_head(request: TextureRequest, pipe: Any, made: Any, record: Provenanc
 def _write_pictures(request: TextureRequest, pipe: Any, made: Any, record: Provenance) -> None:
     import numpy as np
 
-    from faces.provenance import save_image
+    from faces.provenance import RENDERED, save_image
     from mien.texture_pictures import partial_picture, provenance_picture
     from pipelines.texture.turntable import save_animation, save_strip
 
@@ -193,7 +193,7 @@ def _write_pictures(request: TextureRequest, pipe: Any, made: Any, record: Prove
             save_animation(views, path, record, seconds=FRAME_SECONDS)
     if request.provenance is not None:
         drawn = provenance_picture(made.provenance[0], pipe.layout.valid)
-        save_image(drawn, request.provenance, _of(record, "provenance", "algorithmicMedia"))
+        save_image(drawn, request.provenance, _of(record, "provenance", RENDERED))
     if request.partial is not None:
         save_image(partial_picture(made), request.partial, _of(record, "partial"), quality=100)
 

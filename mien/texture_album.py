@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from faces.images import open_image
-from faces.provenance import Provenance, save_image
+from faces.provenance import COMPOSITE, GENERATED, Provenance, save_image
 from gen.evaluation import testdata, texture_exam
 from gen.evaluation.texture_exam import TextureExam
 from mien.portrait import model_name
@@ -127,9 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     album = Album(pipe)
     origin = Provenance(
         pipeline="TexturePipeline", model=model_name(given.model), model_sha256=pipe.weights_sha256(), seed=_SEED,
-        digital_source_type="compositeWithTrainedAlgorithmicMedia",
+        digital_source_type=COMPOSITE,
     )  # fmt: skip
-    drawn = origin.model_copy(update={"digital_source_type": "trainedAlgorithmicMedia"})
+    drawn = origin.model_copy(update={"digital_source_type": GENERATED})
     for name in _SHEETS:
         record = drawn if name == "random" else origin
         picture = Image.fromarray(getattr(album, name)())

@@ -13,7 +13,7 @@ from diffusers import DiffusionPipeline
 from diffusers.utils.torch_utils import randn_tensor
 
 import weights
-from faces.provenance import Provenance, prompt_hash
+from faces.provenance import GENERATED, Provenance, prompt_hash
 from pipelines.portrait.arguments import check_noise
 
 
@@ -76,7 +76,7 @@ class FacePipeline(DiffusionPipeline):
             **extra: further facts of JSON types.
         """
         return Provenance(
-            digital_source_type="trainedAlgorithmicMedia",
+            digital_source_type=GENERATED,
             pipeline=type(self).__name__,
             model=Path(self.config.get("_name_or_path") or "unnamed").name,
             model_sha256=self.weights_sha256(),

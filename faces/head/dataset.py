@@ -28,7 +28,7 @@ from faces.head.makeup import PEOPLE_A_STYLE, alpha_maps, draw_style
 from faces.head.sampler import HeadSampler, draw_second_lights, mark_vertices
 from faces.head.spec import HeadSpec, MakeupLayer
 from faces.head.study import Materials, States, study_state, use_materials
-from faces.provenance import Provenance, to_png_bytes
+from faces.provenance import RENDERED, Provenance, to_png_bytes
 
 if TYPE_CHECKING:
     from faces.head.renderer import HeadImage
@@ -283,7 +283,7 @@ def _write_tar(path: Path, collection: HeadCollection, indices: range) -> list[d
                 pipeline="faces.head",
                 model="makehuman-cc0",
                 seed=collection.config.seed,
-                digital_source_type="algorithmicMedia",
+                digital_source_type=RENDERED,
             )
             picture = to_png_bytes(Image.fromarray(sample["rgb"]), provenance)
             row = {"key": key, "sha256": hashlib.sha256(picture).hexdigest()} | sample["labels"]

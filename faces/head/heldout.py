@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from faces.provenance import Provenance, save_image
+from faces.provenance import RENDERED, Provenance, save_image
 
 _QUALITY, _LOSSLESS = 90, 100
 """Of WebP. Lossy WebP halves the resolution of colour, which a set with makeup is about, and smears what distances of
@@ -76,9 +76,7 @@ def _write_one(key: str, members: dict[str, bytes], out: Path, state: int) -> di
     file = f"{row['identity_id']}-{state}.webp"
     quality = _LOSSLESS if _exact_maps(key, members) else _QUALITY
     with Image.open(io.BytesIO(members[f"{key}.png"])) as image:
-        provenance = Provenance(
-            pipeline="faces.head", model="makehuman-cc0", digital_source_type="algorithmicMedia"
-        )
+        provenance = Provenance(pipeline="faces.head", model="makehuman-cc0", digital_source_type=RENDERED)
         save_image(image.convert("RGB"), out / file, provenance, quality=quality)
     landmarks = np.load(io.BytesIO(members[f"{key}.landmarks.npy"]))
     flat = {

@@ -17,7 +17,7 @@ from faces.head.expression import PROTOTYPES
 from faces.head.renderer import HeadImage
 from faces.head.scene import Shading
 from faces.head.spec import HeadSpec, Lights, State
-from faces.provenance import Provenance, save_image
+from faces.provenance import RENDERED, Provenance, save_image
 
 _PALETTE = np.random.default_rng(5).integers(50, 250, (len(vocabulary.PARSING), 3), dtype=np.uint8)
 _PALETTE[0] = 24
@@ -98,9 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     collection = HeadCollection(HeadsConfig(count=1, seed=1), arguments.makehuman)
-    record = Provenance(
-        pipeline="faces.head", model="makehuman-cc0", seed=1, digital_source_type="algorithmicMedia"
-    )
+    record = Provenance(pipeline="faces.head", model="makehuman-cc0", seed=1, digital_source_type=RENDERED)
     sheets = {"heads": people, "expressions": states, "one-person": one_person, "ground-truth": truth}
     for name, make in sheets.items():
         save_image(Image.fromarray(make(collection)), arguments.out / f"{name}.webp", record, quality=85)

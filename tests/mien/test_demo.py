@@ -267,7 +267,7 @@ def test_each_person_is_dragged_in_another_way(stage):
     tan = np.asarray(Image.open(stage.folder / "references" / "a.webp").convert("RGB"))
     assert 0 < (np.abs(asked.astype(int) - tan).max(axis=-1) > 40).mean() < 0.5
     assert edit[32, 32].tolist() == [128, 0, 128]
-    assert flow[32, 32, 0] > flow[32, 32, 1] == flow[32, 32, 2]  # right is red
+    assert (flow[32, 32].astype(int) - tan[32, 32] > 0).tolist() == [True, False, False]  # right is red
     record = provenance.read(files[1])
     assert (record.pipeline, record.model_sha256) == ("DragPipeline", "ef" * 32)
     assert record.extra == {"gesture": "turn the head"}

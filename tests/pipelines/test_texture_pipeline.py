@@ -51,7 +51,8 @@ def test_save_and_load_draw_the_same_texture(pipe, tmp_path):
     loaded = TexturePipeline.from_pretrained(tmp_path)
     loaded.set_progress_bar_config(disable=True)
     assert loaded.layout.mesh_id == "toy-ellipsoid" and loaded.layout.size == SIZE
-    assert np.array_equal(made(loaded).texture[0], expected[0])
+    # Loaded weights lie elsewhere in memory, and some processors round otherwise there.
+    assert np.allclose(made(loaded).texture[0], expected[0], atol=1e-5)
 
 
 def test_a_batch_draws_what_single_calls_draw(pipe):
