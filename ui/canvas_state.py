@@ -250,9 +250,9 @@ def clicked(state: CanvasState, x: float, y: float) -> CanvasState:
     place = ((x + CENTRE) / width, (y + CENTRE) / height)
     if state.start is None:
         drawn = replace(state, start=place)
-    elif math.hypot((place[0] - state.start[0]) * width, (place[1] - state.start[1]) * height) <= _SAME * max(
-        width, height
-    ):
+    elif math.hypot((place[0] - state.start[0]) * width, (place[1] - state.start[1]) * height) <= (
+        _SAME + SLACK
+    ) * max(width, height):
         drawn = replace(state, start=None, pins=(*state.pins, state.start))
     else:
         drawn = replace(state, start=None, drags=(*state.drags, (*state.start, *place)))

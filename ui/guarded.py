@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -15,16 +16,20 @@ from gradio.exceptions import InvalidPathError
 from gradio.route_utils import FnIndexInferError
 from gradio.routes import App
 from pydantic import ValidationError
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.given import uploads_in
 from ui.session import Session
 from ui.sessions import Sessions
 
+_PAGE = re.compile(r"/heartbeat/([^/]+)$")
+
 
 class GuardedBlocks(gr.Blocks):
     """Blocks that remember uploads before they look at them, so that what is refused is deleted with the rest.
 
-    Set `sessions` before it is launched, and let `kept_clean` be the lifespan of its server.
+    Set `sessions` before it is launched with `server_options`.
     """
 
     sessions: Sessions | None = None
@@ -90,6 +95,11 @@ class GuardedBlocks(gr.Blocks):
         return self.sessions.note(key, uploads_in(inputs))
 
 
+def server_options() -> dict[str, Any]:
+    """What FastAPI takes to serve it."""
+    return {"exception_handlers": refusals(), "lifespan": kept_clean, "middleware": [Middleware(Heartbeats)]}
+
+
 @contextlib.asynccontextmanager
 async def kept_clean(app: App) -> AsyncIterator[None]:
     """Let uploads arrive where the sessions expect them, sweep while the page is served, and leave nothing behind."""
@@ -101,6 +111,21 @@ async def kept_clean(app: App) -> AsyncIterator[None]:
     finally:
         sweeping.cancel()
         sessions.close_all()
+
+
+class Heartbeats:
+    """ASGI middleware that tells sessions which pages are open: each holds one request for as long as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        page = _PAGE.search(scope["path"]) if scope["type"] == "http" else None
+        if page is None:
+            return await self.app(scope, receive, send)
+        with scope["app"].get_blocks().sessions.page(page[1]):
+            return await self.app(scope, receive, send)
 
 
 def refusals() -> dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]]:

@@ -86,10 +86,9 @@ def _wire_page(
     def made(request: gr.Request) -> list[tuple[str, str]]:
         return sessions.of(request.session_hash).gallery()
 
-    def leave(request: gr.Request) -> None:
-        sessions.leave(request.session_hash)
-
     gallery[0].select(made, None, gallery[1], api_name="results")
     loaded[0].select(lambda: models.table(services), None, loaded[1], api_visibility="private", queue=False)
     gr.api(stopper(sessions), api_name="stop", queue=False)
-    app.unload(leave)
+    app.unload(
+        lambda: None
+    )  # browsers tell of open pages only if something waits for their end; see `Heartbeats`

@@ -81,7 +81,7 @@ def serve(address: Address, services: Services) -> None:
 
 def launch_options() -> dict[str, Any]:
     """How the page is launched, wherever it is."""
-    from ui.guarded import kept_clean, refusals
+    from ui.guarded import server_options
 
     return {
         "max_file_size": UPLOAD_LIMIT,
@@ -89,7 +89,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": True,
         "ssr_mode": False,
         "enable_monitoring": False,
-        "app_kwargs": {"exception_handlers": refusals(), "lifespan": kept_clean},
+        "app_kwargs": server_options(),
         "css_paths": [_STATIC / "page.css"],
         "theme": _theme(),
     }

@@ -8,6 +8,7 @@ import shutil
 import stat
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,7 @@ class Sessions:
     forget: Callable[[str], None] = lambda _: None
     """Called with the hash of a session that has ended."""
     _open: dict[str, Session] = field(default_factory=dict)
+    _pages: Counter[str] = field(default_factory=Counter)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -85,10 +87,26 @@ class Sessions:
         """A visitor has sent something: whoever has left is here again."""
         self.of(key).left = False
 
-    def leave(self, key: str | None) -> None:
-        """A page was closed: what it computes ends now, and its session after `grace`, unless it comes back."""
+    @contextlib.contextmanager
+    def page(self, key: str) -> Iterator[None]:
+        """While a page is open. A phone may open it again before its lost connection is noticed: the last counts."""
         with self._lock:
-            session = self._open.get(key or "")
+            self._pages[key] += 1
+            if key in self._open:
+                self.back(key)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._pages[key] -= 1
+                if not self._pages[key]:
+                    del self._pages[key]
+                    self.leave(key)
+
+    def leave(self, key: str) -> None:
+        """All pages were closed: what they compute ends now, and their session after `grace`, unless one comes back."""
+        with self._lock:
+            session = self._open.get(key)
             if session is not None:
                 session.left, session.last_seen = True, time.monotonic()
                 session.stop()

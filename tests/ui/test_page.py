@@ -218,6 +218,21 @@ def test_closing_the_page_ends_the_session(server, photo):
     _until(lambda: mine.left)
 
 
+def test_a_page_that_is_opened_again_keeps_its_session(server):
+    url, sessions = server
+    mine = sessions.of("phone")
+    heart = f"{url}gradio_api/heartbeat/phone"
+    with httpx.stream("GET", heart, timeout=20) as new:
+        beats = new.iter_lines()
+        next(beats)
+        with httpx.stream("GET", heart, timeout=20) as lost:
+            next(lost.iter_lines())
+        time.sleep(1.5)
+        assert not mine.left and mine.folder.exists()
+    _until(lambda: mine.left)
+    _until(lambda: not mine.folder.exists())
+
+
 def test_every_event_that_computes_has_a_name(client):
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == ENDPOINTS
 

@@ -140,6 +140,20 @@ def test_who_comes_back_in_time_finds_everything(sessions):
     assert mine.folder.exists() and sessions.of("a") is mine
 
 
+def test_the_last_page_that_is_closed_ends_what_is_computed(sessions):
+    with sessions.page("a"):
+        mine = sessions.of("a")
+        run = mine.run("portrait")
+        with sessions.page("a"):
+            pass  # a connection that broke, and is noticed late
+        assert not mine.left and not run.stopping.is_set()
+    assert mine.left and run.stopping.is_set()
+    with sessions.page("a"):
+        assert not mine.left, "it is open again, though nothing was asked yet"
+    with sessions.page("never asked"):
+        assert len(sessions) == 1
+
+
 def test_leaving_ends_what_is_computed(sessions):
     run = sessions.of("a").run("portrait")
     sessions.leave("a")
