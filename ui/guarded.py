@@ -24,6 +24,7 @@ from ui.session import Session
 from ui.sessions import Sessions
 
 _PAGE = re.compile(r"/heartbeat/([^/]+)$")
+_ELSEWHERE = re.compile(r"/(file|proxy)=\s*https?:", re.IGNORECASE)
 
 
 class GuardedBlocks(gr.Blocks):
@@ -97,7 +98,8 @@ class GuardedBlocks(gr.Blocks):
 
 def server_options() -> dict[str, Any]:
     """What FastAPI takes to serve it."""
-    return {"exception_handlers": refusals(), "lifespan": kept_clean, "middleware": [Middleware(Heartbeats)]}
+    middleware = [Middleware(NothingFetched), Middleware(Heartbeats)]
+    return {"exception_handlers": refusals(), "lifespan": kept_clean, "middleware": middleware}
 
 
 @contextlib.asynccontextmanager
@@ -126,6 +128,22 @@ class Heartbeats:
             return await self.app(scope, receive, send)
         with scope["app"].get_blocks().sessions.page(page[1]):
             return await self.app(scope, receive, send)
+
+
+class NothingFetched:
+    """ASGI middleware that refuses to fetch from other servers for visitors, which Gradio's route of files does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything else on."""
+        if scope["type"] == "http" and _ELSEWHERE.search(scope["path"]):
+            refusal = JSONResponse(
+                {"detail": "file: an address elsewhere, nothing is fetched"}, status_code=403
+            )
+            return await refusal(scope, receive, send)
+        return await self.app(scope, receive, send)
 
 
 def refusals() -> dict[type[Exception], Callable[[Request, Any], Awaitable[JSONResponse]]]:

@@ -374,6 +374,22 @@ def test_whatever_is_chosen_is_the_visitors_at_once(server):
     assert len(used & set(inputs)) >= 6 and used & set(inputs) <= heard
 
 
+@pytest.mark.parametrize(
+    "way",
+    [
+        "file=http://a.example/b",
+        "file=HTTPS://a.example/b",
+        "file=%68ttp://a.example/b",
+        "proxy=https://a.example/b",
+    ],
+)
+def test_nothing_is_fetched_from_elsewhere(server, monkeypatch, way):
+    fetched = []
+    monkeypatch.setattr("gradio.routes.secure_url_stream_response", lambda *given: fetched.append(given))
+    answer = httpx.get(f"{server[0]}gradio_api/{way}")
+    assert answer.status_code == 403 and "nothing is fetched" in answer.text and not fetched
+
+
 def test_example_heads_are_served_where_they_lie(server):
     head = given_file(str(examples.heads()[0]))
     assert '"seed":3' in sent(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import socket
 
+import httpx
 import pytest
+from gradio_client import Client
 
 from tests.ui.toy_services import ToyServices
-from ui.server import Address, serve
+from ui.page import build_app
+from ui.server import Address, launch_options, serve
 
 
 def test_only_this_machine_is_private():
@@ -39,3 +42,25 @@ def test_names_without_passwords_are_refused(tmp_path, line):
     file.write_text(f"ada:lovelace\n\n{line}\n")
     with pytest.raises(ValueError, match="a line without NAME:PASSWORD"):
         serve(Address(auth=file), ToyServices())
+
+
+def test_who_has_no_password_gets_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    app = build_app(ToyServices())
+    options = launch_options() | {"auth": [("ada", "lovelace")]}
+    _, url, _ = app.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **options)
+    try:
+        api = f"{url}gradio_api/"
+        asked = {"data": [], "fn_index": 0, "session_hash": "a"}
+        answers = [
+            httpx.get(f"{url}config"), httpx.get(f"{api}info"), httpx.get(f"{api}file=/etc/hosts"),
+            httpx.post(f"{api}upload", files={"files": ("a.png", b"x")}), httpx.post(f"{api}queue/join", json=asked),
+            httpx.post(f"{api}run/stop", json=asked), httpx.post(f"{api}call/models", json=asked),
+        ]  # fmt: skip
+        assert [one.status_code for one in answers] == [401] * len(answers)
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+        client = Client(url, auth=("ada", "lovelace"), verbose=False)
+        assert client.predict(api_name="/models")["data"]
+        client.close()
+    finally:
+        app.close()
