@@ -71,14 +71,16 @@ class Given:
 
 
 def uploads_in(value: Any) -> Iterator[Path]:
-    """Paths of all uploads in raw values, without detours such as `..`."""
-    if isinstance(value, Mapping):
-        path = value.get("path")
-        if isinstance(path, str):
+    """Paths of all uploads in raw values, however deep they are, without detours such as `..`."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list | tuple):
+            waiting.extend(reversed(one))
+        elif isinstance(one, Mapping) and isinstance(path := one.get("path"), str):
             yield Path(path if "\0" in path else os.path.normpath(path))  # which may cut at a NUL
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from uploads_in(item)
+        elif isinstance(one, Mapping):
+            waiting.extend(one.values())
 
 
 def _path(name: str, value: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -23,6 +24,7 @@ from ui.given import uploads_in
 from ui.session import Session
 from ui.sessions import Sessions
 
+_logger = logging.getLogger(__name__)
 _PAGE = re.compile(r"/heartbeat/([^/]+)$")
 _ELSEWHERE = re.compile(r"/(file|proxy)=\s*https?:", re.IGNORECASE)
 
@@ -166,7 +168,10 @@ async def _no_upload(request: Request, error: Exception) -> JSONResponse:
 async def _sweep_again_and_again(sessions: Sessions) -> None:
     while True:
         await asyncio.sleep(sessions.interval)
-        await asyncio.to_thread(sessions.sweep)
+        try:
+            await asyncio.to_thread(sessions.sweep)
+        except Exception:  # whatever it is, what is left now goes the next time
+            _logger.exception("sweep of sessions")
 
 
 def _names(event: Any) -> list[str]:

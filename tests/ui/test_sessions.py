@@ -207,10 +207,12 @@ def test_what_has_another_type_is_named(read, value):
 
 def test_files_are_found_wherever_they_are():
     photo, other = {"path": "/tmp/a.png", "meta": {}}, {"path": "/tmp/b.png"}
-    assert [str(path) for path in uploads_in([photo, 3, None, [other, "x"], {"url": "u"}])] == [
-        "/tmp/a.png",
-        "/tmp/b.png",
-    ]
+    given = [photo, 3, None, [other, "x"], {"url": "u", "inner": [other]}]
+    assert [str(path) for path in uploads_in(given)] == ["/tmp/a.png", "/tmp/b.png", "/tmp/b.png"]
+    deep = [photo]
+    for _ in range(5000):
+        deep = [deep]
+    assert len(list(uploads_in(deep))) == 1
     given = Given({"one": photo, "none": None, "all": [photo, other], "words": None})
     assert given.file("one") == "/tmp/a.png" and given.file("none") is None
     assert given.files("all") == ("/tmp/a.png", "/tmp/b.png") and given.files("none") == ()
