@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 import urllib.request
 from io import BytesIO
@@ -125,19 +123,3 @@ class Page:
 
 def picture(data: bytes) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(data)).convert("RGB"))
-
-
-def start(port: int, folder: Path) -> tuple[subprocess.Popen, float]:
-    """Start the real page, and return it with the seconds until it answered."""
-    begun = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "mien", "app", "--port", str(port)],
-        env=os.environ | {"GRADIO_TEMP_DIR": str(folder)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    while True:
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2).close()
-            return process, time.monotonic() - begun
-        except OSError:
-            assert process.poll() is None and time.monotonic() < begun + 60, "the page never came"
-            time.sleep(0.05)
